@@ -1,0 +1,78 @@
+import { RIGHT_NAMES, type Right, rightBit } from './rights.ts';
+
+/**
+ * What a user needs for what it wants (spec: Rights). Rights are needed for what changes: a part of a request that leaves
+ * things as they are needs none. Needs of all parts add up; they are judged by the rights held when the lock was taken.
+ */
+
+/** A member who acts, with its rights under the group's lock. */
+export interface Actor {
+  address: string;
+  /** Bits of rights.ts. */
+  rights: number;
+}
+
+/** Rights that acts call for, and rights that are given and so have to be held, as bits of rights.ts. */
+export interface Needs {
+  acts: number;
+  gives: number;
+}
+
+export const NO_NEEDS: Needs = { acts: 0, gives: 0 };
+const needs = (...rights: Right[]): Needs => ({ acts: rights.reduce((bits, right) => bits | rightBit(right), 0), gives: 0 });
+
+export const NEEDS_MODIFY = needs('modify');
+export const NEEDS_REMOVE = needs('remove');
+const OWNER = rightBit('owner');
+
+/** Which right an act on a member takes, by the rank of the member: without rights, with rights, owner. */
+const byRank = (plain: Right, admin: Right) => (rights: number) => {
+  if (rights & OWNER) return needs('removeOwner');
+  return needs(rights === 0 ? plain : admin);
+};
+const toTouch = byRank('addUser', 'addAdmin');
+const toRemove = byRank('removeUser', 'removeAdmin');
+const TO_ADD = needs('addUser');
+const TO_LEAVE_ANYWAY = needs('owner');
+
+/** What giving and taking rights needs. Anyone gives up its own. */
+function toChangeRights(actor: Actor, address: string, before: number, after: number): Needs {
+  const gives = after & ~before;
+  const takes = before & ~after;
+  let acts = gives === 0 ? 0 : rightBit('addAdmin');
+  if (takes !== 0 && address !== actor.address) acts |= rightBit(before & OWNER ? 'removeOwner' : 'removeAdmin');
+  return { acts, gives };
+}
+
+/** A member as it was (rights) and as it is to be; null: no member. */
+export interface MemberChange {
+  address: string;
+  before: { permissions: number; rights: number } | null;
+  after: { permissions: number; rights: number } | null;
+}
+
+/** @param membersMayLeave false: nobody but an owner removes itself */
+export function needsToChange(actor: Actor, { address, before, after }: MemberChange, membersMayLeave: boolean): Needs {
+  if (before === null) return after === null ? NO_NEEDS : both(TO_ADD, toChangeRights(actor, address, 0, after.rights));
+  if (after === null) {
+    if (address !== actor.address) return toRemove(before.rights);
+    return membersMayLeave || before.rights & OWNER ? NO_NEEDS : TO_LEAVE_ANYWAY;
+  }
+  const touched = before.permissions === after.permissions ? NO_NEEDS : toTouch(before.rights);
+  return both(touched, toChangeRights(actor, address, before.rights, after.rights));
+}
+
+/** What changing a member's entry for a message type needs, or removing it. */
+export function needsToChangeEntry(rights: number): Needs {
+  return toTouch(rights);
+}
+
+export function both(a: Needs, b: Needs): Needs {
+  return { acts: a.acts | b.acts, gives: a.gives | b.gives };
+}
+
+/** A right that the actor lacks for it; undefined: it may. */
+export function missingRight({ rights }: Actor, { acts, gives }: Needs): Right | undefined {
+  const lacking = (bits: number) => RIGHT_NAMES.find((right) => bits & ~rights & rightBit(right));
+  return lacking(acts) ?? lacking(gives);
+}

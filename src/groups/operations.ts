@@ -1,0 +1,259 @@
+import { requireScope, type Viewer } from '../access/viewer.ts';
+import { encodeGroupCursor } from '../changes/cursor.ts';
+import { recordedSettings } from '../changes/log.ts';
+import type { Database } from '../db/client.ts';
+import type { Tx } from '../db/sql.ts';
+import { Issues, MAX_INT, type Path, parseGid } from '../input.ts';
+import { withCreator } from './creator.ts';
+import { editMembers } from './edit-members.ts';
+import { editTypeEntries } from './edit-type-entries.ts';
+import { GroupNotFoundError } from './errors.ts';
+import { type Group, type GroupSettings, SETTINGS_COLUMNS, settingsValues } from './group.ts';
+import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './idempotency.ts';
+import { NEEDS_MODIFY, NEEDS_REMOVE } from './may.ts';
+import { checkMembersEdit, type MembersEdit, type MembersInput, messageTypeOf } from './member-input.ts';
+import {
+  CLEARABLE,
+  checkSettings,
+  type GivenMembers,
+  type GroupAddInput,
+  type GroupDelInput,
+  type GroupEditMembersInput,
+  type GroupSetInput,
+} from './operation-input.ts';
+import { findGroup, findTypes } from './read-groups.ts';
+import { membersBesides } from './replace-members.ts';
+import { ALL_RIGHTS } from './rights.ts';
+import { changedFields, changedSettings, newSettings, type SettingsInput } from './settings.ts';
+import { announce, GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write.ts';
+
+/** A group after a write, and the position of that write in its change stream. */
+export interface GroupChanged {
+  group: Group;
+  cursor: string;
+}
+
+const INPUT: Path = ['input'];
+
+const OPEN = {
+  name: 'group_open',
+  text: `with id as materialized (select nextval('groups_gid_seq') as gid)
+    select id.gid, s.generation, date_trunc('milliseconds', clock_timestamp()) as at, pg_advisory_xact_lock(id.gid)::text
+    from id, gateway_state s`,
+};
+const parameters = (from: number) => SETTINGS_COLUMNS.map((_, index) => `$${from + index}`).join(', ');
+const INSERT = {
+  name: 'group_insert',
+  text: `insert into groups (app_id, gid, generation, created_at, updated_at, xid, ${SETTINGS_COLUMNS.join(', ')})
+    values ($1, $2, $3, $4, $4, pg_current_xact_id()::text::bigint, ${parameters(5)})`,
+};
+const UPDATE = {
+  name: 'group_update',
+  text: `update groups set (${SETTINGS_COLUMNS.join(', ')}) = (${parameters(3)}) where app_id = $1 and gid = $2`,
+};
+const PUT_TYPE = {
+  name: 'group_type_put',
+  text: `insert into group_types (app_id, gid, message_type, send, recv) values ($1, $2, $3, $4, $5)
+    on conflict (app_id, gid, message_type) do update set send = excluded.send, recv = excluded.recv`,
+};
+const DROP_TYPE = {
+  name: 'group_type_drop',
+  text: 'delete from group_types where app_id = $1 and gid = $2 and message_type = $3',
+};
+const BURY = {
+  name: 'group_bury',
+  text: `update groups set deleted_at = $3, start_due = null, expiry_due = null,
+      ended_xid = pg_current_xact_id()::text::bigint, ended_generation = $4
+    where app_id = $1 and gid = $2`,
+};
+
+/**
+ * Makes a group with its first members. A user who makes it is its owner and first member.
+ * @throws NotAllowedError (CREATE_GROUPS), InvalidInputError, IdempotencyConflictError; GroupNotFoundError when a repetition
+ * finds its group gone
+ */
+export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInput): Promise<GroupChanged> {
+  requireScope(viewer, 'CREATE_GROUPS');
+  const issues = new Issues();
+  issues.noNulls(input, INPUT, CLEARABLE);
+  issues.idempotencyKey(input.idempotencyKey, [...INPUT, 'idempotencyKey']);
+  const messageType = messageTypeOf(issues, input.messageType, [...INPUT, 'messageType']);
+  const settings = checkSettings(issues, input, messageType, INPUT);
+  const given = membersEdit({ messageType, add: input.members, addPath: [...INPUT, 'members'] });
+  checkMembersEdit(issues, given, []);
+  const edit = withCreator(issues, viewer, given);
+  issues.settle();
+
+  const request = idempotency(viewer, 'groupAdd', input);
+  const create = async (tx: Tx): Promise<WriteResult> => {
+    const first = request && (await firstOutcome(tx, request));
+    if (first) return first;
+    const write = await openGroup(tx, viewer, settings, messageType);
+    const counts = await applyEdit(write, edit);
+    await write.flush();
+    const { gid, version, mark } = write.group;
+    const outcome = { ...counts, position: { gid, version, mark } };
+    if (request) await keepOutcome(tx, request, outcome);
+    return { ...outcome, group: write.group };
+  };
+  const result = await (request ? db.exclusive(`${viewer.appId}:${request.key}`, create) : db.transaction(create));
+  announce(db, viewer, result);
+  return changed(db, viewer, result);
+}
+
+async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageType: number): Promise<GroupWrite> {
+  const [opened] = await tx.query<{ gid: number; generation: number; at: Date }>(OPEN);
+  if (!opened) throw new Error('The database has no gateway_state row');
+  const { gid, generation, at } = opened;
+  const settings = newSettings(input, messageType, at);
+  await tx.query(INSERT, [viewer.appId, gid, generation, at, ...settingsValues(settings, at)]);
+  const { types, ...own } = settings;
+  for (const [type, { send, recv }] of types) await tx.query(PUT_TYPE, [viewer.appId, gid, type, send, recv]);
+  const group: Group = { gid, ...own, memberCount: 0, version: 0, mark: 0, createdAt: at, updatedAt: at, readAt: at };
+  const head = { appId: viewer.appId, gid, generation, actor: viewer.address, at, version: 0, mark: 0, memberCount: 0, joins: 0 };
+  const creator = viewer.address === null ? null : { address: viewer.address, rights: ALL_RIGHTS };
+  const write = new GroupWrite(tx, viewer, group, head, creator);
+  await write.record({ kind: 'GROUP_ADDED', settings: recordedSettings({ ...own, types }), memberCount: 0 });
+  return write;
+}
+
+/**
+ * Changes a group's settings and members; what is not given stays.
+ * @throws NotAllowedError (WRITE, or a right that the user lacks), InvalidInputError, GroupNotFoundError,
+ * VersionConflictError, IdempotencyConflictError, NotAMemberError (an entry for a message type needs a membership),
+ * LastOwnerError (a user's doing)
+ */
+export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInput): Promise<GroupChanged> {
+  requireScope(viewer, 'WRITE');
+  const issues = checkTarget(input, CLEARABLE);
+  const messageType = messageTypeOf(issues, input.messageType, [...INPUT, 'messageType']);
+  const settings = checkSettings(issues, input, messageType, INPUT);
+  const edit: MembersEdit = {
+    ...membersEdit({ messageType, add: input.members, addPath: [...INPUT, 'members'], remove: input.remove }),
+    replace: input.replaceMembers,
+  };
+  checkMembersEdit(issues, edit, [...INPUT, 'remove']);
+  issues.settle();
+  const result = await writeGroup(writeRequest(db, viewer, 'groupSet', input), async (write) => {
+    await changeSettings(write, settings, messageType);
+    return applyEdit(write, edit);
+  });
+  return changed(db, viewer, result);
+}
+
+async function changeSettings(write: GroupWrite, input: SettingsInput, messageType: number): Promise<void> {
+  const { tx, appId, gid, at } = write;
+  const types = (await findTypes(tx, appId, [gid])).get(gid) ?? new Map();
+  const before: GroupSettings = { ...write.group, types };
+  const after = changedSettings(before, input, messageType, at);
+  const fields = changedFields(before, after);
+  if (fields.length === 0) return;
+  write.demand(NEEDS_MODIFY);
+  const { types: newTypes, ...own } = after;
+  await tx.query(UPDATE, [appId, gid, ...settingsValues(own, at)]);
+  const [oldLevels, levels] = [types.get(messageType), newTypes.get(messageType)];
+  if (levels && levels !== oldLevels) await tx.query(PUT_TYPE, [appId, gid, messageType, levels.send, levels.recv]);
+  if (oldLevels && !levels) await tx.query(DROP_TYPE, [appId, gid, messageType]);
+  write.group = { ...write.group, ...own };
+  const { memberCount } = write.group;
+  await write.record({ kind: 'GROUP_UPDATED', settings: recordedSettings(after), changed: fields, memberCount });
+}
+
+/**
+ * Deletes a group: it vanishes from every read at once.
+ * @throws NotAllowedError (WRITE, or the user's lack of `remove`), InvalidInputError, GroupNotFoundError,
+ * VersionConflictError, IdempotencyConflictError
+ */
+export async function deleteGroup(db: Database, viewer: Viewer, input: GroupDelInput): Promise<{ gid: string; cursor: string }> {
+  requireScope(viewer, 'WRITE');
+  checkTarget(input).settle();
+  const result = await writeGroup(writeRequest(db, viewer, 'groupDel', input), async (write) => {
+    write.demand(NEEDS_REMOVE);
+    await write.tx.query(BURY, [write.appId, write.gid, write.at, write.head.generation]);
+    await write.record({ kind: 'GROUP_DELETED', memberCount: write.group.memberCount });
+    return NO_COUNTS;
+  });
+  return { gid: input.gid, cursor: encodeGroupCursor(result.position) };
+}
+
+/**
+ * Adds, changes and removes members, or their entries for one message type: all of it or none. `viewerLeft` says that the
+ * user who asked is no member any more.
+ * @throws NotAllowedError (WRITE, or a right that the user lacks), InvalidInputError, GroupNotFoundError,
+ * VersionConflictError, IdempotencyConflictError, NotAMemberError, LastOwnerError (a user's doing)
+ */
+export async function editGroupMembers(
+  db: Database,
+  viewer: Viewer,
+  input: GroupEditMembersInput,
+): Promise<GroupChanged & MemberCounts & { viewerLeft: boolean }> {
+  requireScope(viewer, 'WRITE');
+  const issues = checkTarget(input, ['messageType']);
+  const edit = membersEdit({
+    messageType: messageTypeOf(issues, input.messageType, [...INPUT, 'messageType']),
+    add: input.add,
+    addPath: [...INPUT, 'add'],
+    update: input.update,
+    remove: input.remove,
+  });
+  checkMembersEdit(issues, edit, [...INPUT, 'remove']);
+  issues.settle();
+  const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit));
+  const { added, updated, removed, unchanged } = result;
+  const viewerLeft = edit.messageType === 0 && viewer.address !== null && edit.remove.includes(viewer.address);
+  return { ...(await changed(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
+}
+
+async function applyEdit(write: GroupWrite, given: MembersEdit): Promise<MemberCounts> {
+  const edit = given.replace ? { ...given, remove: await membersBesides(write, given) } : given;
+  return edit.messageType > 0 ? editTypeEntries(write, edit) : editMembers(write, edit);
+}
+
+function membersEdit(given: {
+  messageType?: number;
+  add?: readonly GivenMembers[] | null | undefined;
+  addPath: Path;
+  update?: readonly GivenMembers[] | null | undefined;
+  remove?: readonly string[] | null | undefined;
+}): MembersEdit {
+  return {
+    messageType: given.messageType ?? 0,
+    add: (given.add ?? []) as readonly MembersInput[],
+    update: (given.update ?? []) as readonly MembersInput[],
+    remove: given.remove ?? [],
+    addPath: given.addPath,
+    updatePath: [...INPUT, 'update'],
+  };
+}
+
+/** What every write to an existing group has. A gid that cannot be one is no issue: it answers as an unknown one. */
+function checkTarget(input: GroupDelInput, mayBeNull: readonly string[] = []): Issues {
+  const issues = new Issues();
+  issues.noNulls(input, INPUT, mayBeNull);
+  issues.range(input.ifVersion, 0, MAX_INT, [...INPUT, 'ifVersion']);
+  issues.idempotencyKey(input.idempotencyKey, [...INPUT, 'idempotencyKey']);
+  return issues;
+}
+
+function idempotency(viewer: Viewer, operation: string, input: { idempotencyKey?: string | null }) {
+  return input.idempotencyKey == null ? undefined : idempotentRequest(viewer, operation, input.idempotencyKey, input);
+}
+
+function writeRequest(db: Database, viewer: Viewer, operation: string, input: GroupDelInput): WriteRequest {
+  return {
+    db,
+    viewer,
+    gid: parseGid(input.gid),
+    givenGid: input.gid,
+    idempotency: idempotency(viewer, operation, input),
+    ifVersion: input.ifVersion ?? undefined,
+  };
+}
+
+/** The payload; a repetition gets the group as it is now. */
+async function changed(db: Database, viewer: Viewer, result: WriteResult): Promise<GroupChanged> {
+  const { gid } = result.position;
+  const group = result.group ?? (await findGroup(db, viewer, gid));
+  if (!group) throw new GroupNotFoundError(gid);
+  return { group, cursor: encodeGroupCursor(result.position) };
+}

@@ -1,0 +1,132 @@
+import type { Viewer } from '../access/viewer.ts';
+import { StreamEndError } from '../changes/errors.ts';
+import type { GroupTail } from '../changes/group-tail.ts';
+import type { WatchHub } from '../changes/hub.ts';
+import type { ChangeRecord } from '../changes/read-log.ts';
+import type { Subscriber } from '../changes/subscriber.ts';
+import { type Decision, decide } from './decision.ts';
+import { GroupNotFoundError } from './errors.ts';
+import { ACTIONS, type ActionName } from './flags.ts';
+import type { Group } from './group.ts';
+import { findGroupsToAsk } from './permission-checks.ts';
+import { findStandings } from './standings.ts';
+
+/** What an address may do in a group at a time: the answers to all five actions. */
+export interface PermissionState extends Record<ActionName, Decision> {
+  gid: number;
+  address: string;
+  messageType: number;
+  at: Date;
+}
+
+export interface PermissionStreamArgs {
+  /** 0 for a gid that cannot be one. */
+  gid: number;
+  /** The gid as the caller gave it. */
+  givenGid: string;
+  address: string;
+  messageType: number;
+}
+
+/** A group's start or expiry is looked at this much later, in milliseconds, so that the clocks' difference does not matter. */
+const BEHIND_DUE = 20;
+
+/**
+ * The present answers, then each time one of them changes, for whatever reason; again at every checkpoint. States may be
+ * folded, the last is never lost. Completes when the group is deleted.
+ * @throws GroupNotFoundError, StreamEndError LEFT_GROUP where a user may no longer ask
+ */
+export function watchPermissions(
+  hub: WatchHub,
+  viewer: Viewer,
+  args: PermissionStreamArgs,
+): AsyncGenerator<PermissionState, void> {
+  return hub.open(viewer, (subscriber) =>
+    hub.withGroup(viewer.appId, args.gid, subscriber, (tail) => states(hub, viewer, args, subscriber, tail)),
+  );
+}
+
+async function* states(
+  hub: WatchHub,
+  viewer: Viewer,
+  args: PermissionStreamArgs,
+  subscriber: Subscriber,
+  tail: GroupTail,
+): AsyncGenerator<PermissionState, void> {
+  const { gid, address, messageType } = args;
+  let last: string | undefined;
+  let repeatAt = 0;
+  for (;;) {
+    const found = (await findGroupsToAsk(hub.db, viewer, [gid])).get(gid);
+    if (!found || (found.onlySelf && address !== viewer.address)) {
+      if (last === undefined) throw new GroupNotFoundError(args.givenGid);
+      if (await isDeleted(hub, viewer, gid)) return;
+      throw new StreamEndError('LEFT_GROUP');
+    }
+    const { group } = found;
+    // What is committed while the member is read moves the tail again.
+    tail.begin(group.version);
+    const [standing] = await findStandings(hub.db, viewer.appId, [{ gid, address, messageType }]);
+    const decisions = Object.fromEntries(
+      ACTIONS.map((action) => [action, decide({ group, ...standing, action, messageType, now: group.readAt })]),
+    ) as Record<ActionName, Decision>;
+    const state = JSON.stringify(decisions);
+    if (state !== last || performance.now() >= repeatAt) {
+      last = state;
+      repeatAt = performance.now() + hub.checkpointInterval;
+      yield { gid, address, messageType, at: group.readAt, ...decisions };
+    }
+    if (subscriber.settle()) return;
+    if (await waitForChange(subscriber, tail, group, address, repeatAt)) return;
+  }
+}
+
+/** Waits until an answer may be another one. True when the stream was ended quietly. */
+async function waitForChange(
+  subscriber: Subscriber,
+  tail: GroupTail,
+  group: Group,
+  address: string,
+  repeatAt: number,
+): Promise<boolean> {
+  const readAt = performance.now();
+  let { version } = group;
+  for (;;) {
+    const records = tail.after(version);
+    if (records === undefined || records.some((record) => concerns(record, address))) return false;
+    version = records.at(-1)?.version ?? version;
+    if (subscriber.settle()) return true;
+    const now = performance.now();
+    const wait = Math.min(repeatAt, readAt + untilDue(group)) - now;
+    if (wait <= 0) return false;
+    if (!(await subscriber.wait(wait))) return false;
+  }
+}
+
+/** Milliseconds until the group starts or expires, as of its reading. */
+function untilDue({ startsAt, expiresAt, readAt }: Group): number {
+  const left = [startsAt, expiresAt].map((time) => time.getTime() - readAt.getTime()).filter((ms) => ms > 0);
+  return Math.min(...left, 2 ** 31 - 1) + BEHIND_DUE;
+}
+
+function concerns(record: ChangeRecord, address: string): boolean {
+  switch (record.kind) {
+    case 'MEMBERS_ADDED':
+    case 'MEMBERS_UPDATED':
+      return record.members.some(([member]) => member === address);
+    case 'MEMBERS_REMOVED':
+      return record.addresses.includes(address);
+    default:
+      return true;
+  }
+}
+
+const DELETED = {
+  name: 'permissions_deleted',
+  text: 'select not exists (select from groups where app_id = $1 and gid = $2 and deleted_at is null) as deleted',
+};
+
+async function isDeleted(hub: WatchHub, { appId }: Viewer, gid: number): Promise<boolean> {
+  const [row] = await hub.db.query<{ deleted: boolean }>(DELETED, [appId, gid]);
+  return row?.deleted ?? true;
+}
