@@ -1,0 +1,130 @@
+import type { Database } from '../db/client.ts';
+import type { PrismaClient } from '../generated/prisma/client.ts';
+import { hashSecret, newSecret } from './tokens.ts';
+import { SCOPES, scopeBits } from './viewer.ts';
+
+/** The app cannot be added, found or deleted; the message says why. */
+export class AppError extends Error {
+  override name = 'AppError';
+}
+
+export const DEFAULT_APP = 'default';
+const ALL_SCOPES = scopeBits(SCOPES);
+const FOREIGN_KEY_FAILED = 'P2003';
+
+type Transaction = Parameters<Parameters<PrismaClient['$transaction']>[0]>[0];
+
+/** One change of apps and tokens at a time, on all gateways. */
+function locked<T>(db: Database, run: (tx: Transaction, now: Date) => Promise<T>): Promise<T> {
+  return db.prisma.$transaction(
+    async (tx) => {
+      await tx.$queryRaw`select pg_advisory_xact_lock(hashtext('rollcall'), hashtext('apps'))::text`;
+      const [clock] = await tx.$queryRaw<{ now: Date }[]>`select clock_timestamp() as now`;
+      return run(tx, clock?.now as Date);
+    },
+    { maxWait: 30_000, timeout: 30_000 },
+  );
+}
+
+async function liveApp(tx: Transaction, name: string): Promise<{ id: number; name: string }> {
+  const app = await tx.app.findUnique({ where: { name } });
+  if (!app) throw new AppError(`There is no app ${JSON.stringify(name)}`);
+  if (app.deletedAt) throw new AppError(`The app ${name} is being deleted; run delete again to finish it`);
+  return app;
+}
+
+async function createToken(tx: Transaction, appId: number): Promise<string> {
+  const secret = newSecret();
+  await tx.token.create({ data: { appId, hash: new Uint8Array(hashSecret(secret)), scopes: ALL_SCOPES } });
+  return secret;
+}
+
+/** Makes an app and returns its first token's secret, which is shown this once. */
+export function addApp(db: Database, name: string): Promise<string> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
+    throw new AppError(
+      'The name of an app is 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit',
+    );
+  }
+  return locked(db, async (tx) => {
+    if (await tx.app.findUnique({ where: { name } })) throw new AppError(`There is an app ${name} already`);
+    const app = await tx.app.create({ data: { name } });
+    return createToken(tx, app.id);
+  });
+}
+
+/** Makes another application token for an app and returns its secret. */
+export function addAppToken(db: Database, name: string): Promise<string> {
+  return locked(db, async (tx) => createToken(tx, (await liveApp(tx, name)).id));
+}
+
+export interface AppSummary {
+  name: string;
+  createdAt: Date;
+  tokens: number;
+  groups: number;
+}
+
+export async function listApps(db: Database): Promise<AppSummary[]> {
+  const apps = await db.prisma.app.findMany({
+    where: { deletedAt: null },
+    orderBy: { name: 'asc' },
+    include: { _count: { select: { tokens: { where: { revokedAt: null } }, groups: { where: { deletedAt: null } } } } },
+  });
+  return apps.map(({ name, createdAt, _count }) => ({ name, createdAt, ...(_count as { tokens: number; groups: number }) }));
+}
+
+/** Shuts an app: its tokens are gone, its groups invisible. What it holds is deleted apart. Returns its id. */
+export function closeApp(db: Database, name: string): Promise<number> {
+  return locked(db, async (tx, now) => {
+    const app = await tx.app.findUnique({ where: { name } });
+    if (!app) throw new AppError(`There is no app ${JSON.stringify(name)}`);
+    await tx.app.update({ where: { id: app.id }, data: { deletedAt: app.deletedAt ?? now } });
+    await tx.token.updateMany({ where: { appId: app.id, revokedAt: null }, data: { revokedAt: now } });
+    await tx.gatewayState.update({ where: { id: 1 }, data: { revocations: { increment: 1 } } });
+    return app.id;
+  });
+}
+
+/** Takes away the row of a closed app, unless it holds groups: a request that was under way may have made one. */
+export async function removeApp(db: Database, id: number): Promise<boolean> {
+  try {
+    await db.prisma.app.deleteMany({ where: { id } });
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === FOREIGN_KEY_FAILED) return false;
+    throw error;
+  }
+}
+
+/** The secret of a token for the app `default`, to be shown once, when the database has no token yet. */
+export function makeFirstToken(db: Database): Promise<string | undefined> {
+  return locked(db, async (tx) => {
+    if ((await tx.token.count()) > 0) return undefined;
+    const app = await tx.app.upsert({ where: { name: DEFAULT_APP }, create: { name: DEFAULT_APP }, update: {} });
+    return createToken(tx, app.id);
+  });
+}
+
+/**
+ * Makes `appToken` a token of the app `default`, in place of an earlier value of APP_TOKEN.
+ * @throws AppError
+ */
+export function setAppToken(db: Database, appToken: string): Promise<void> {
+  return locked(db, async (tx, now) => {
+    await tx.app.upsert({ where: { name: DEFAULT_APP }, create: { name: DEFAULT_APP }, update: {} });
+    const app = await liveApp(tx, DEFAULT_APP);
+    const hash = new Uint8Array(hashSecret(appToken));
+    const old = await tx.token.findUnique({ where: { hash } });
+    if (old && old.appId !== app.id) throw new AppError('APP_TOKEN is the token of another app');
+    const replaced = await tx.token.updateMany({
+      where: { appId: app.id, origin: 'environment', revokedAt: null, NOT: { hash } },
+      data: { revokedAt: now },
+    });
+    if (replaced.count > 0) await tx.gatewayState.update({ where: { id: 1 }, data: { revocations: { increment: 1 } } });
+    if (!old)
+      await tx.token.create({ data: { appId: app.id, hash, scopes: ALL_SCOPES, origin: 'environment', label: 'APP_TOKEN' } });
+    else if (old.revokedAt)
+      await tx.token.update({ where: { appId_id: { appId: app.id, id: old.id } }, data: { revokedAt: null } });
+  });
+}

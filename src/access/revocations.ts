@@ -1,0 +1,105 @@
+import type { Sql } from '../db/sql.ts';
+
+const READ = {
+  name: 'token_revocations',
+  text: 'select revocations, clock_timestamp() as now from gateway_state',
+};
+/** How often each gateway reads the counter, in milliseconds. */
+const EVERY = 500;
+
+/**
+ * Follows the counter that every revocation raises in its transaction. What was looked up while the counter stood still is
+ * good as of the last reading; when the counter moves, nothing that was known before is.
+ */
+export class Revocations {
+  readonly #sql: Sql;
+  readonly #onTick: () => Promise<void>;
+  readonly #onError: (error: unknown) => void;
+  readonly #listeners = new Set<() => void>();
+  #counter: number | undefined;
+  #epoch = 0;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #clockAhead: number | undefined;
+  #failing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #reading: Promise<void> | undefined;
+  #closed = false;
+
+  /**
+   * @param onTick runs behind each reading of the loop
+   * @param onError told of the first failure in a row
+   */
+  constructor(sql: Sql, onTick: () => Promise<void>, onError: (error: unknown) => void) {
+    this.#sql = sql;
+    this.#onTick = onTick;
+    this.#onError = onError;
+  }
+
+  /** Raised when the counter moved: what was found out in an earlier epoch has to be found out again. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** When the last successful reading began, by performance.now(). */
+  get readAt(): number {
+    return this.#readAt;
+  }
+
+  /** The database's time now in milliseconds since 1970, never too early; undefined before the first reading. */
+  get now(): number | undefined {
+    return this.#clockAhead === undefined ? undefined : performance.now() + this.#clockAhead;
+  }
+
+  /** Calls the listener whenever tokens were revoked, on whichever gateway, and at the first reading. Gives what ends that. */
+  onRevoked(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  start(): void {
+    if (!this.#timer && !this.#closed) this.#schedule(0);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#reading?.catch(() => {});
+  }
+
+  #schedule(delay: number): void {
+    this.#timer = setTimeout(() => {
+      const begun = performance.now();
+      this.#reading = this.#tick().finally(() => {
+        if (!this.#closed) this.#schedule(Math.max(0, begun + EVERY - performance.now()));
+      });
+    }, delay);
+    this.#timer.unref();
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.read();
+      await this.#onTick();
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing && !this.#closed) this.#onError(error);
+      this.#failing = true;
+    }
+  }
+
+  /** Reads the counter now, as when a hint came or this gateway itself revoked something. */
+  async read(): Promise<void> {
+    const begun = performance.now();
+    const [row] = await this.#sql.query<{ revocations: number; now: Date }>(READ);
+    if (!row) throw new Error('The database has no gateway_state row');
+    // Two readings may overtake each other; the one that began later knows better.
+    if (begun < this.#readAt) return;
+    const moved = row.revocations !== this.#counter;
+    this.#counter = row.revocations;
+    this.#readAt = begun;
+    this.#clockAhead = row.now.getTime() - begun;
+    if (!moved) return;
+    this.#epoch++;
+    for (const listener of this.#listeners) listener();
+  }
+}

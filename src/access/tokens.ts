@@ -1,0 +1,147 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Sql } from '../db/sql.ts';
+import { Revocations } from './revocations.ts';
+import { NOT_EXPIRED, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
+import { createStandings, type TokenStanding } from './token-standing.ts';
+import { TokenUse } from './token-use.ts';
+import type { Viewer } from './viewer.ts';
+
+/** 256 random bits, URL-safe, with a prefix that secret scanners can know. */
+export function newSecret(): string {
+  return `rollcall_${randomBytes(32).toString('base64url')}`;
+}
+
+/** What is stored of a secret: SHA-256. */
+export function hashSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+interface FoundRow extends TokenRow {
+  app_id: number;
+  app_name: string;
+  hash: Uint8Array;
+  /** Whether its last known use is more than a minute ago. */
+  idle: boolean;
+}
+
+const FIND = {
+  name: 'token_find',
+  text: `select t.app_id, a.name as app_name, t.hash, ${TOKEN_COLUMNS},
+      coalesce(t.last_used_at < clock_timestamp() - interval '1 minute', true) as idle
+    from tokens t join apps a on a.id = t.app_id
+    where t.hash = $1 and t.revoked_at is null and a.deleted_at is null and ${NOT_EXPIRED}`,
+};
+
+const TRUSTED_FOR = 1_000; // milliseconds since a token was looked up, or since the counter was last seen unmoved
+const NOTED_EVERY = 60_000; // milliseconds
+const MAX_CACHED = 10_000;
+const MAX_SECRET = 200;
+const MAX_TRIES = 3;
+
+interface Entry {
+  viewer: Viewer;
+  /** When the look-up began, by performance.now(). */
+  at: number;
+  /** When a use was last noted, by performance.now(). */
+  notedAt: number;
+}
+
+/**
+ * Finds out who is asking. What it found is kept while the counter of revocations, read twice a second, stands still; one
+ * second after the last reading it is looked up again, so that without the database nobody gets in. A token that is not
+ * valid is never kept.
+ */
+export class Authenticator {
+  readonly #sql: Sql;
+  readonly #revocations: Revocations;
+  readonly #use: TokenUse;
+  readonly #cache = new Map<string, Entry>();
+  /** Asks the database whether a viewer's token still holds. Many at once cost one statement. */
+  readonly check: (viewer: Viewer) => Promise<TokenStanding>;
+
+  /** @param onError told when the counter cannot be read, once until it can be again */
+  constructor(sql: Sql, onError: (error: unknown) => void = () => {}) {
+    this.#sql = sql;
+    this.#use = new TokenUse(sql);
+    this.#revocations = new Revocations(sql, () => this.#use.writeWhenDue(), onError);
+    this.#revocations.onRevoked(() => this.#cache.clear());
+    this.check = createStandings(sql);
+  }
+
+  /** Begins to read the counter of revocations. Before that, what is found is kept for a second. */
+  start(): void {
+    this.#revocations.start();
+  }
+
+  /** Stops reading and writes the last uses down. */
+  async close(): Promise<void> {
+    await this.#revocations.close();
+    await this.#use.write().catch(() => {});
+  }
+
+  /** Calls the listener whenever tokens were revoked, on whichever gateway: `check` tells which. Gives what ends that. */
+  onRevoked(listener: () => void): () => void {
+    return this.#revocations.onRevoked(listener);
+  }
+
+  /** Reads the counter now: after a revocation of this gateway's own, or a hint of another's. */
+  refresh(): Promise<void> {
+    return this.#revocations.read();
+  }
+
+  /** The viewer of an Authorization header (`Bearer …`), or null. The work does not depend on what a secret resembles. */
+  async authenticate(authorization: string | null | undefined): Promise<Viewer | null> {
+    const secret = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+    if (!secret || secret.length > MAX_SECRET) return null;
+    const hash = hashSecret(secret);
+    const key = hash.toString('base64');
+    const cached = this.#cache.get(key);
+    if (cached && this.#isTrusted(cached)) {
+      this.#noteUse(cached);
+      return cached.viewer;
+    }
+    this.#cache.delete(key);
+    return this.#lookUp(hash, key);
+  }
+
+  #isTrusted({ viewer, at }: Entry): boolean {
+    if (performance.now() - Math.max(at, this.#revocations.readAt) >= TRUSTED_FOR) return false;
+    const { expiresAt } = viewer.token;
+    // Near its expiry the database is asked, whose clock counts.
+    return expiresAt === null || (this.#revocations.now ?? Number.POSITIVE_INFINITY) < expiresAt.getTime();
+  }
+
+  async #lookUp(hash: Buffer, key: string): Promise<Viewer | null> {
+    for (let tries = 1; ; tries++) {
+      const { epoch } = this.#revocations;
+      const at = performance.now();
+      const [row] = await this.#sql.query<FoundRow>(FIND, [hash]);
+      // What was revoked meanwhile may be this token.
+      const moved = epoch !== this.#revocations.epoch;
+      if (moved && tries < MAX_TRIES) continue;
+      if (!row || !timingSafeEqual(hash, Buffer.from(row.hash))) return null;
+      const entry: Entry = { viewer: viewerOf(row), at, notedAt: row.idle ? Number.NEGATIVE_INFINITY : at };
+      this.#noteUse(entry);
+      if (!moved) this.#keep(key, entry);
+      return entry.viewer;
+    }
+  }
+
+  #keep(key: string, entry: Entry): void {
+    const [oldest] = this.#cache.keys();
+    if (this.#cache.size >= MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
+    this.#cache.set(key, entry);
+  }
+
+  #noteUse(entry: Entry): void {
+    const now = performance.now();
+    if (now - entry.notedAt < NOTED_EVERY) return;
+    entry.notedAt = now;
+    this.#use.note(entry.viewer.appId, entry.viewer.token.id);
+  }
+}
+
+function viewerOf(row: FoundRow): Viewer {
+  const token = tokenOf(row);
+  return { appId: row.app_id, appName: row.app_name, address: token.address, scopes: token.scopes, token };
+}
