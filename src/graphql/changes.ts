@@ -1,0 +1,276 @@
+import type { ChangeEvent } from '../changes/events.ts';
+import { CHANGE_KINDS, type ChangeKind, MEMBERS_A_RECORD, type RecordedMember, type RecordedSettings } from '../changes/log.ts';
+import { UnknownGroupError } from '../changes/watch-group.ts';
+import { Flag, levelsOf } from '../groups/flags.ts';
+import { messageTypeArgument } from '../groups/member-input.ts';
+import { entryPermissions, permissionsOf } from '../groups/member-permissions.ts';
+import { rightsOf } from '../groups/rights.ts';
+import { builder } from './builder.ts';
+import { CallSettingsType } from './call-settings.ts';
+import { forEachName } from './each.ts';
+import { ValidityType } from './group.ts';
+import { NODE } from './limits.ts';
+import { AdminRights, MemberPermissionsType, namedLevels, Permissions } from './permissions.ts';
+import { GroupRef } from './refs.ts';
+
+type RecordOf<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
+
+const KIND_DESCRIPTIONS: Record<ChangeKind, string> = {
+  GROUP_ADDED: 'The group was made.',
+  GROUP_UPDATED: 'Its settings changed.',
+  GROUP_DELETED: 'It was deleted.',
+  GROUP_STARTED: 'Its start was reached.',
+  GROUP_EXPIRED: 'Its expiry was reached.',
+  MEMBERS_ADDED: 'Members joined.',
+  MEMBERS_UPDATED: 'Permissions, rights or entries of members changed.',
+  MEMBERS_REMOVED: 'Members left.',
+};
+
+export const GroupChangeKindType = builder.enumType('GroupChangeKind', {
+  description: 'The kinds of change records.',
+  values: forEachName(Object.keys(CHANGE_KINDS) as ChangeKind[], (kind) => ({
+    value: kind,
+    description: KIND_DESCRIPTIONS[kind],
+  })),
+});
+
+export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSettings').implement({
+  description: "A group's settings as they were at that version.",
+  fields: (t) => ({
+    name: t.exposeString('name', { nullable: true, description: 'Its name; null: it had none.' }),
+    active: t.exposeBoolean('active', { description: 'false: it was paused.' }),
+    flags: t.exposeInt('flags', { description: 'The bitmask, as in Group.flags.' }),
+    validity: t.field({
+      type: ValidityType,
+      description: 'When it was to be in force.',
+      resolve: ({ startsAt, expiresAt, extension }) => ({
+        startsAt: new Date(startsAt),
+        expiresAt: new Date(expiresAt),
+        extension,
+      }),
+    }),
+    permissions: t.field({
+      type: Permissions,
+      nullable: true,
+      description: 'Who might do what. null: there was no set of its own for that message type.',
+      args: {
+        messageType: t.arg.int({ defaultValue: 0, description: "0: the group's own set; above 0: that of a message type." }),
+      },
+      resolve: ({ flags, types }, args) => {
+        const messageType = messageTypeArgument(args.messageType);
+        if (messageType === 0) return namedLevels(levelsOf(flags));
+        const [, send, recv] = types.find(([type]) => type === messageType) ?? [];
+        if (send === undefined || recv === undefined) return null;
+        return namedLevels({ send: send as 0, recv: recv as 0, pub: 2, sub: 2, list: 2 });
+      },
+    }),
+    messageTypes: t.field({
+      type: ['Int'],
+      description: 'The message types that had a set of their own, in ascending order.',
+      resolve: ({ types }) => types.map(([type]) => type),
+    }),
+    storesMessages: t.boolean({
+      description: 'Whether messages were to be kept.',
+      resolve: ({ flags }) => !(flags & Flag.NOT_STORED),
+    }),
+    loopsBack: t.boolean({
+      description: 'Whether the sender got a copy.',
+      resolve: ({ flags }) => Boolean(flags & Flag.LOOPBACK),
+    }),
+    membersMayLeave: t.boolean({
+      description: 'Whether members might remove themselves.',
+      resolve: ({ flags }) => !(flags & Flag.NO_LEAVING),
+    }),
+    callSettings: t.field({ type: CallSettingsType, description: 'The settings of its calls.', resolve: ({ call }) => call }),
+  }),
+});
+
+export const ChangedMember = builder.objectRef<RecordedMember>('ChangedMember').implement({
+  description: 'A member, or its entry for a message type, as it was at that version. For members who left see MembersRemoved.',
+  fields: (t) => ({
+    address: t.string({ description: 'The address.', resolve: ([address]) => address }),
+    messageType: t.int({
+      description: '0: the member itself; above 0: its entry for that message type.',
+      resolve: ([, type]) => type,
+    }),
+    present: t.boolean({ description: 'false: the entry is gone.', resolve: ([, , present]) => present }),
+    permissions: t.field({
+      type: MemberPermissionsType,
+      description: 'Its own permissions, or those of the entry, of which only `send` and `recv` mean something.',
+      resolve: ([, type, , bits]) => (type === 0 ? permissionsOf(bits) : entryPermissions(0, bits)),
+    }),
+    admin: t.field({
+      type: AdminRights,
+      description: 'What it may do to the group.',
+      resolve: ([, , , , rights]) => rightsOf(rights),
+    }),
+  }),
+});
+
+const TYPE_NAMES: Record<ChangeKind, string> = {
+  GROUP_ADDED: 'GroupAdded',
+  GROUP_UPDATED: 'GroupUpdated',
+  GROUP_DELETED: 'GroupDeleted',
+  GROUP_STARTED: 'GroupStarted',
+  GROUP_EXPIRED: 'GroupExpired',
+  MEMBERS_ADDED: 'MembersAdded',
+  MEMBERS_UPDATED: 'MembersUpdated',
+  MEMBERS_REMOVED: 'MembersRemoved',
+};
+
+function typeNameOf(event: ChangeEvent): string {
+  if (event.type === 'change') return TYPE_NAMES[event.record.kind];
+  return { snapshot: 'GroupSnapshot', ready: 'Ready', checkpoint: 'Checkpoint' }[event.type];
+}
+
+/** Half of what a record may bear: it has one of these lists only, and a page of 50 may be asked for all of them. */
+const MEMBERS_COMPLEXITY = { field: (MEMBERS_A_RECORD / 2) * NODE, multiplier: MEMBERS_A_RECORD / 2 };
+
+const gidOf = (event: ChangeEvent) => (event.type === 'change' ? event.record.gid : event.gid);
+const versionOf = (event: ChangeEvent) => (event.type === 'change' ? event.record.version : event.version);
+const TEXTS = {
+  gid: 'The number of the group.',
+  version: "The number of the record in the group's log.",
+  due: 'When it was due; the record may be a little later.',
+  group: 'The group as it is now; null for whom may not see it now.',
+  memberCount: 'How many members the group had after this record.',
+  settings: 'The settings as they were at that version.',
+};
+
+export const GroupChange = builder.interfaceRef<ChangeEvent>('GroupChange').implement({
+  description: 'Something that a stream of changes delivers.',
+  resolveType: typeNameOf,
+  fields: (t) => ({
+    cursor: t.expose('cursor', {
+      type: 'Cursor',
+      description: 'Go on from here: everything behind it is delivered, once and in order.',
+    }),
+    gid: t.id({ nullable: true, description: `${TEXTS.gid} null on Ready and Checkpoint of appChanges.`, resolve: gidOf }),
+    version: t.int({
+      nullable: true,
+      description: `${TEXTS.version} null on Ready and Checkpoint of appChanges.`,
+      resolve: versionOf,
+    }),
+    at: t.field({
+      type: 'DateTime',
+      description: "When it happened, by the database's clock.",
+      resolve: (event) => (event.type === 'change' ? event.record.at : event.at),
+    }),
+    actor: t.string({
+      nullable: true,
+      description: 'The user who did it; null: the application, or the gateway itself.',
+      resolve: (event) => (event.type === 'change' ? event.record.actor : null),
+    }),
+  }),
+});
+
+/** A type for the events of one kind; its gid and version are always there. */
+function changeType<Kind extends ChangeKind>(kind: Kind, description: string) {
+  return builder.objectRef<ChangeEvent>(TYPE_NAMES[kind]).implement({
+    description,
+    interfaces: [GroupChange],
+    isTypeOf: (event) => typeNameOf(event as ChangeEvent) === TYPE_NAMES[kind],
+    fields: (t) => ({
+      gid: t.id({ description: TEXTS.gid, resolve: (event) => gidOf(event) as number }),
+      version: t.int({ description: TEXTS.version, resolve: (event) => versionOf(event) as number }),
+    }),
+  });
+}
+
+/** The record of an event of that kind. */
+function recordOf<Kind extends ChangeKind>(event: ChangeEvent): RecordOf<Kind> {
+  return (event as Extract<ChangeEvent, { type: 'change' }>).record as RecordOf<Kind>;
+}
+
+for (const kind of ['GROUP_ADDED', 'GROUP_UPDATED'] as const) {
+  builder.objectFields(changeType(kind, KIND_DESCRIPTIONS[kind]), (t) => ({
+    settings: t.field({
+      type: GroupSettingsType,
+      description: TEXTS.settings,
+      resolve: (event) => recordOf<typeof kind>(event).settings,
+    }),
+    group: t.field({
+      type: GroupRef,
+      nullable: true,
+      description: TEXTS.group,
+      resolve: async (event, _, { load }) => (await load.group.load(recordOf<typeof kind>(event).gid)) ?? null,
+    }),
+    ...(kind === 'GROUP_UPDATED'
+      ? {
+          changed: t.stringList({
+            description:
+              'What changed: fields of GroupSettings, dotted, like `name`, `validity.expiresAt`, `permissions.send`, `permissions(7).send`, or `permissions(7)` where a set was dropped.',
+            resolve: (event) => recordOf<'GROUP_UPDATED'>(event).changed,
+          }),
+        }
+      : {}),
+  }));
+}
+
+changeType('GROUP_DELETED', 'The group was deleted. Its stream completes behind this.');
+
+for (const kind of ['GROUP_STARTED', 'GROUP_EXPIRED'] as const) {
+  builder.objectFields(changeType(kind, KIND_DESCRIPTIONS[kind]), (t) => ({
+    due: t.field({ type: 'DateTime', description: TEXTS.due, resolve: (event) => new Date(recordOf<typeof kind>(event).due) }),
+  }));
+}
+
+for (const kind of ['MEMBERS_ADDED', 'MEMBERS_UPDATED'] as const) {
+  builder.objectFields(changeType(kind, KIND_DESCRIPTIONS[kind]), (t) => ({
+    members: t.field({
+      type: [ChangedMember],
+      description: 'They, at most 1,000.',
+      complexity: MEMBERS_COMPLEXITY,
+      resolve: (event) => recordOf<typeof kind>(event).members,
+    }),
+    memberCount: t.int({ description: TEXTS.memberCount, resolve: (event) => recordOf<typeof kind>(event).memberCount }),
+  }));
+}
+
+builder.objectFields(changeType('MEMBERS_REMOVED', KIND_DESCRIPTIONS.MEMBERS_REMOVED), (t) => ({
+  addresses: t.stringList({
+    description: 'They, at most 1,000.',
+    complexity: MEMBERS_COMPLEXITY,
+    resolve: (event) => recordOf<'MEMBERS_REMOVED'>(event).addresses,
+  }),
+  memberCount: t.int({ description: TEXTS.memberCount, resolve: (event) => recordOf<'MEMBERS_REMOVED'>(event).memberCount }),
+}));
+
+type Snapshot = Extract<ChangeEvent, { type: 'snapshot' }>;
+
+builder.objectRef<Snapshot>('GroupSnapshot').implement({
+  description: 'A part of the group as it is: all parts together are its members. Part 1 means: drop what you have.',
+  interfaces: [GroupChange],
+  isTypeOf: (event) => typeNameOf(event as ChangeEvent) === 'GroupSnapshot',
+  fields: (t) => ({
+    gid: t.exposeID('gid', { description: TEXTS.gid }),
+    version: t.exposeInt('version', { description: 'The version before the first part; the changes behind it follow the last.' }),
+    page: t.exposeInt('page', { description: 'The number of the part, from 1 on.' }),
+    settings: t.field({ type: GroupSettingsType, description: 'The settings.', resolve: ({ settings }) => settings }),
+    group: t.field({
+      type: GroupRef,
+      description: 'The group as it is now.',
+      resolve: async ({ gid }, _, { load }) => {
+        const group = await load.group.load(gid);
+        if (!group) throw new UnknownGroupError(); // deleted, or left, just now: the change follows
+        return group;
+      },
+    }),
+    members: t.field({
+      type: [ChangedMember],
+      description: 'Members with their entries for message types, at most 1,000 in all.',
+      resolve: ({ members }) => members,
+    }),
+  }),
+});
+
+for (const [name, description] of [
+  ['Ready', 'Everything up to here was delivered; what comes now is live.'],
+  ['Checkpoint', 'Nothing happened for a while, and nothing was missed.'],
+] as const) {
+  builder.objectRef<ChangeEvent>(name).implement({
+    description,
+    interfaces: [GroupChange],
+    isTypeOf: (event) => typeNameOf(event as ChangeEvent) === name,
+  });
+}

@@ -1,0 +1,24 @@
+import type { Page } from '../pages.ts';
+
+/** A page as Relay's connection. What lies around the page is found out only when it is asked for. */
+export function connectionOf<T>({ items, cursorOf, hasNextPage, hasPreviousPage }: Page<T>) {
+  const edges = items.map((node) => ({ node, cursor: cursorOf(node) }));
+  return {
+    edges,
+    pageInfo: {
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+      // graphql-js calls a function that it finds in a field's place.
+      hasNextPage: hasNextPage as unknown as boolean,
+      hasPreviousPage: hasPreviousPage as unknown as boolean,
+    },
+  };
+}
+
+/** Descriptions of Relay's arguments, the same in every list. */
+export const PAGE_ARGS = {
+  first: 'How many items from the beginning, 1 to 1,000; default 50. Not together with `last`.',
+  after: 'A cursor of this list: only items behind it.',
+  last: 'How many items from the end, 1 to 1,000. Not together with `first`.',
+  before: 'A cursor of this list: only items before it.',
+};

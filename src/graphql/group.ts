@@ -1,0 +1,215 @@
+import { requireScope } from '../access/viewer.ts';
+import { encodeGroupCursor } from '../changes/cursor.ts';
+import { Flag, levelsOf } from '../groups/flags.ts';
+import type { Group } from '../groups/group.ts';
+import { messageTypeArgument } from '../groups/member-input.ts';
+import { pageGroups } from '../groups/read-groups.ts';
+import { GROUP_STATES, type GroupState, stateAt, type Validity } from '../groups/validity.ts';
+import { addressProblem, parseGid } from '../input.ts';
+import { builder } from './builder.ts';
+import { CallSettingsType } from './call-settings.ts';
+import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { forEachName } from './each.ts';
+import { NODE, pageComplexity } from './limits.ts';
+import { MemberConnection, memberPageArgs } from './member.ts';
+import { namedLevels, Permissions } from './permissions.ts';
+import { GroupRef, MemberRef, NO_PROMISE, OrderDirection } from './refs.ts';
+
+const STATE_DESCRIPTIONS: Record<GroupState, string> = {
+  SCHEDULED: 'It has not started yet.',
+  ACTIVE: 'It is in force.',
+  PAUSED: 'It is in force but not active: nothing may be sent.',
+  EXPIRED: 'Its time is over. It can still be read, edited and given new validity.',
+};
+
+export const GroupStateType = builder.enumType('GroupState', {
+  description:
+    "Whether a group is in force, by the database's clock. In any state but ACTIVE nobody may send, receive, publish, subscribe or list.",
+  values: forEachName(GROUP_STATES, (state) => ({ value: state, description: STATE_DESCRIPTIONS[state] })),
+});
+
+export const ValidityType = builder.objectRef<Validity>('Validity').implement({
+  description: 'When a group is in force.',
+  fields: (t) => ({
+    startsAt: t.expose('startsAt', { type: 'DateTime', description: 'From when on.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'Until when.' }),
+    extension: t.exposeInt('extension', {
+      nullable: true,
+      description:
+        'A message that is routed less than this many seconds before the expiry puts it off to this many seconds, and a minute, from then; null: off.',
+    }),
+  }),
+});
+
+builder.node(GroupRef, {
+  description: 'A group of the app. An application sees all of them, a user those that it is a member of.',
+  id: { resolve: ({ gid }) => gid },
+  fields: (t) => ({
+    gid: t.exposeID('gid', { description: 'Its number, a decimal string: from 1,000 on, below 2⁵³, never used again.' }),
+    name: t.exposeString('name', {
+      nullable: true,
+      description: 'Its name, at most 256 characters, not unique; null: it has none.',
+    }),
+    active: t.exposeBoolean('active', { description: 'false: the group is paused; nothing may be sent.' }),
+    state: t.field({
+      type: GroupStateType,
+      description: "Whether it is in force, by the database's clock when it was read.",
+      resolve: (group) => stateAt(group, group.readAt),
+    }),
+    flags: t.exposeInt('flags', {
+      description:
+        'The bitmask behind `permissions`, `storesMessages`, `loopsBack` and `membersMayLeave`: 0x1/0x2 send, 0x10/0x20 recv, 0x100/0x200 pub, 0x1000/0x2000 sub, 0x10000/0x20000 list (selected/anyone), 0x40 not stored, 0x80 loopback, 0x40000 no leaving, 0x8 members are added automatically (kept, without effect).',
+    }),
+    validity: t.field({ type: ValidityType, description: 'When it is in force.', resolve: (group) => group }),
+    permissions: t.field({
+      type: Permissions,
+      nullable: true,
+      description: 'Who may do what. null: there is no set of its own for that message type, so the group’s own holds.',
+      args: {
+        messageType: t.arg.int({ defaultValue: 0, description: "0: the group's own set; above 0: that of a message type." }),
+      },
+      resolve: async ({ gid, flags }, args, { load }) => {
+        const messageType = messageTypeArgument(args.messageType);
+        if (messageType === 0) return namedLevels(levelsOf(flags));
+        const levels = (await load.types.load(gid)).get(messageType);
+        return levels ? namedLevels({ ...levels, pub: 2, sub: 2, list: 2 }) : null;
+      },
+    }),
+    messageTypes: t.field({
+      type: ['Int'],
+      description: 'The message types that have a set of their own, in ascending order.',
+      resolve: async ({ gid }, _, { load }) => [...(await load.types.load(gid)).keys()],
+    }),
+    storesMessages: t.boolean({
+      description: 'Whether messages are to be kept.',
+      resolve: ({ flags }) => !(flags & Flag.NOT_STORED),
+    }),
+    loopsBack: t.boolean({
+      description: 'Whether the sender gets a copy.',
+      resolve: ({ flags }) => Boolean(flags & Flag.LOOPBACK),
+    }),
+    membersMayLeave: t.boolean({
+      description: 'Whether members may remove themselves; owners always may.',
+      resolve: ({ flags }) => !(flags & Flag.NO_LEAVING),
+    }),
+    callSettings: t.field({ type: CallSettingsType, description: 'The settings of its calls.', resolve: ({ call }) => call }),
+    memberCount: t.exposeInt('memberCount', { description: 'How many members it has; exact.' }),
+    members: t.field({
+      type: MemberConnection,
+      description: 'Its members.',
+      args: memberPageArgs,
+      complexity: pageComplexity,
+      resolve: async ({ gid }, args, { load }) => connectionOf(await load.members(gid, args)),
+    }),
+    member: t.field({
+      type: MemberRef,
+      nullable: true,
+      description: 'One member; null: the address is none.',
+      args: { address: t.arg.string({ required: true, description: 'The address.' }) },
+      complexity: NODE,
+      resolve: async ({ gid }, { address }, { load }) =>
+        addressProblem(address) ? null : ((await load.member.load({ gid, address })) ?? null),
+    }),
+    viewerMember: t.field({
+      type: MemberRef,
+      nullable: true,
+      description: "The viewer's own membership, with its permissions and rights; null: an application, which is no member.",
+      complexity: NODE,
+      resolve: async ({ gid }, _, { viewer: { address }, load }) =>
+        address === null ? null : ((await load.member.load({ gid, address })) ?? null),
+    }),
+    version: t.exposeInt('version', { description: 'The number of its change records; for `ifVersion`.' }),
+    cursor: t.field({
+      type: 'Cursor',
+      description: "The position of `version` in the group's change stream.",
+      resolve: (group) => encodeGroupCursor(group),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When it last changed: the time of its last change record.',
+    }),
+  }),
+});
+
+export const GroupConnection = builder.connectionObject(
+  { type: GroupRef, name: 'GroupConnection', description: 'A page of groups.' },
+  { name: 'GroupEdge', description: 'A group in a page.' },
+);
+
+const GroupFilter = builder.inputType('GroupFilter', {
+  description: 'Which groups are listed; what is given holds together.',
+  fields: (t) => ({
+    nameContains: t.string({ description: 'A part of the name, 3 to 100 characters, in any case.' }),
+    member: t.string({ description: 'An address: the groups that it is a member of.' }),
+    state: t.field({ type: GroupStateType, description: 'The groups in this state.' }),
+  }),
+});
+
+const GroupOrderField = builder.enumType('GroupOrderField', {
+  description:
+    'By what groups are ordered; equal ones by gid. GID and CREATED_AT promise every group once, also while others come and go.',
+  values: {
+    GID: { description: 'By gid.' },
+    NAME: { description: `By name, by code point; without a name first. ${NO_PROMISE}.` },
+    CREATED_AT: { description: 'By the time when they were made.' },
+    UPDATED_AT: { description: `By the time of the last change. ${NO_PROMISE}.` },
+    MEMBER_COUNT: { description: `By the number of members. ${NO_PROMISE}.` },
+  } as const,
+});
+
+const GroupOrder = builder.inputType('GroupOrder', {
+  description: 'The order of groups; by gid where it is left out.',
+  fields: (t) => ({
+    field: t.field({ type: GroupOrderField, required: true, description: 'By what.' }),
+    direction: t.field({ type: OrderDirection, required: true, description: 'In which direction.' }),
+  }),
+});
+
+/** The arguments of every list of groups. */
+export const groupPageArgs = builder.args((t) => ({
+  first: t.int({ description: PAGE_ARGS.first }),
+  after: t.string({ description: PAGE_ARGS.after }),
+  last: t.int({ description: PAGE_ARGS.last }),
+  before: t.string({ description: PAGE_ARGS.before }),
+  filter: t.field({ type: GroupFilter, description: 'Which groups; all where it is left out.' }),
+  orderBy: t.field({ type: GroupOrder, description: 'In which order; by gid where it is left out.' }),
+}));
+
+const gidArg = { required: true, description: 'The number of the group.' } as const;
+
+builder.queryFields((t) => ({
+  group: t.field({
+    type: GroupRef,
+    nullable: true,
+    description: 'One group; null: it does not exist, or the viewer may not see it.',
+    args: { gid: t.arg.id(gidArg) },
+    complexity: NODE,
+    resolve: async (_, { gid }, { viewer, load }) => {
+      requireScope(viewer, 'READ');
+      return (await load.group.load(parseGid(gid))) ?? null;
+    },
+  }),
+  groups: t.field({
+    type: GroupConnection,
+    description: 'The groups that the viewer sees.',
+    args: groupPageArgs,
+    complexity: pageComplexity,
+    resolve: async (_, args, { db, viewer }) => {
+      requireScope(viewer, 'READ');
+      return connectionOf(await pageGroups(db, viewer, args));
+    },
+  }),
+  groupGetMembers: t.field({
+    type: MemberConnection,
+    nullable: true,
+    description: "A group's members; null: the group does not exist, or the viewer may not see it.",
+    args: { gid: t.arg.id(gidArg), ...memberPageArgs },
+    complexity: pageComplexity,
+    resolve: async (_, { gid, ...args }, { viewer, load }) => {
+      requireScope(viewer, 'READ');
+      const group: Group | undefined = await load.group.load(parseGid(gid));
+      return group ? connectionOf(await load.members(group.gid, args)) : null;
+    },
+  }),
+}));

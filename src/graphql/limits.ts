@@ -1,0 +1,35 @@
+import { ComplexityErrorKind } from '@pothos/plugin-complexity';
+import { GraphQLError } from 'graphql';
+import { type PageArgs, pageSize } from '../pages.ts';
+
+/** The most nodes that an operation may ask for, page sizes multiplied, and its greatest depth. */
+export const MAX_NODES = 100_000;
+export const MAX_DEPTH = 12;
+
+/** What one node weighs. The plugin counts 1 for each `__typename`, which must not add up to a node. */
+export const NODE = 10_000_000;
+
+/** The weight of a list field: as many nodes as the page may have, each with what is selected of it. */
+export function pageComplexity(args: PageArgs): { field: number; multiplier: number } {
+  const size = pageSize(args);
+  return { field: size * NODE, multiplier: size };
+}
+
+export function limitExceeded(limit: string, max: number, message: string, status?: number): GraphQLError {
+  return new GraphQLError(message, {
+    extensions: { code: 'LIMIT_EXCEEDED', limit, max, ...(status ? { http: { status } } : {}) },
+  });
+}
+
+export function complexityError(kind: string, { depth, complexity }: { depth: number; complexity: number }): GraphQLError {
+  if (kind === ComplexityErrorKind.Depth) {
+    return limitExceeded('MAX_DEPTH', MAX_DEPTH, `The operation is ${depth} levels deep; at most ${MAX_DEPTH} are allowed`, 400);
+  }
+  const nodes = Math.floor(complexity / NODE);
+  return limitExceeded(
+    'MAX_NODES',
+    MAX_NODES,
+    `The operation asks for up to ${nodes} nodes; at most ${MAX_NODES} are allowed`,
+    400,
+  );
+}

@@ -1,0 +1,87 @@
+import { GroupNotFoundError } from '../groups/errors.ts';
+import { messageTypeArgument } from '../groups/member-input.ts';
+import { entryPermissions, permissionsOf } from '../groups/member-permissions.ts';
+import { rightsOf } from '../groups/rights.ts';
+import { builder } from './builder.ts';
+import { PAGE_ARGS } from './connection.ts';
+import { AdminRights, MemberPermissionsType } from './permissions.ts';
+import { GroupRef, MemberRef, OrderDirection } from './refs.ts';
+
+builder.node(MemberRef, {
+  description: 'An address in a group, with its own permissions and rights. Seen by who sees the group.',
+  id: { resolve: ({ gid, address }) => `${gid}:${address}` },
+  fields: (t) => ({
+    address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters; case counts." }),
+    group: t.field({
+      type: GroupRef,
+      description: 'The group that it is a member of.',
+      resolve: async ({ gid }, _, { load }) => {
+        const group = await load.group.load(gid);
+        if (!group) throw new GroupNotFoundError(gid);
+        return group;
+      },
+    }),
+    permissions: t.field({
+      type: MemberPermissionsType,
+      description: "Its own permissions. They count where the group's level, or that of the message type, is SELECTED.",
+      args: {
+        messageType: t.arg.int({
+          defaultValue: 0,
+          description:
+            '0: its own; above 0: those of its entry for that message type, where without an entry `send` and `recv` are false.',
+        }),
+      },
+      resolve: async (member, args, { load }) => {
+        const messageType = messageTypeArgument(args.messageType);
+        if (messageType === 0) return permissionsOf(member.permissions);
+        return entryPermissions(
+          member.permissions,
+          await load.entry.load({ gid: member.gid, address: member.address, messageType }),
+        );
+      },
+    }),
+    admin: t.field({ type: AdminRights, description: 'What it may do to the group.', resolve: ({ rights }) => rightsOf(rights) }),
+    joinedAt: t.expose('joinedAt', { type: 'DateTime', description: 'When it became a member.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When its permissions, rights or entries last changed.' }),
+  }),
+});
+
+export const MemberConnection = builder.connectionObject(
+  { type: MemberRef, name: 'MemberConnection', description: 'A page of members.' },
+  { name: 'MemberEdge', description: 'A member in a page.' },
+);
+
+const MemberFilter = builder.inputType('MemberFilter', {
+  description: 'Which members are listed; what is given holds together.',
+  fields: (t) => ({
+    addressStartsWith: t.string({ description: 'Addresses that begin with this; case counts.' }),
+    addresses: t.stringList({ description: 'These addresses, at most 1,000; those that are no members are left out.' }),
+    admin: t.boolean({ description: 'Members with any right (true) or with none (false).' }),
+  }),
+});
+
+const MemberOrderField = builder.enumType('MemberOrderField', {
+  description: 'By what members are ordered. Each promises every member once, also while others come and go.',
+  values: {
+    ADDRESS: { description: 'By address, by code point.' },
+    JOINED_AT: { description: 'In the order of joining; in one request by place.' },
+  } as const,
+});
+
+const MemberOrder = builder.inputType('MemberOrder', {
+  description: 'The order of members; by address where it is left out.',
+  fields: (t) => ({
+    field: t.field({ type: MemberOrderField, required: true, description: 'By what.' }),
+    direction: t.field({ type: OrderDirection, required: true, description: 'In which direction.' }),
+  }),
+});
+
+/** The arguments of every list of members. */
+export const memberPageArgs = builder.args((t) => ({
+  first: t.int({ description: PAGE_ARGS.first }),
+  after: t.string({ description: PAGE_ARGS.after }),
+  last: t.int({ description: PAGE_ARGS.last }),
+  before: t.string({ description: PAGE_ARGS.before }),
+  filter: t.field({ type: MemberFilter, description: 'Which members; all where it is left out.' }),
+  orderBy: t.field({ type: MemberOrder, description: 'In which order; by address where it is left out.' }),
+}));

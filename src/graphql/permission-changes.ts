@@ -1,0 +1,56 @@
+import { requireScope } from '../access/viewer.ts';
+import { ACTIONS, type ActionName } from '../groups/flags.ts';
+import { messageTypeArgument } from '../groups/member-input.ts';
+import { type PermissionState, watchPermissions } from '../groups/watch-permissions.ts';
+import { addressProblem, invalid, parseGid } from '../input.ts';
+import { builder } from './builder.ts';
+import { PermissionDecision } from './decisions.ts';
+import { forEachName } from './each.ts';
+
+const ABOUT: Record<ActionName, string> = {
+  send: 'send a message',
+  recv: 'receive a message, or come to be the one that does',
+  pub: 'publish audio and video',
+  sub: 'subscribe to audio and video',
+  list: 'see who is in the call',
+};
+
+const PermissionStateType = builder.objectRef<PermissionState>('PermissionState').implement({
+  description: 'What an address may do in a group at a time.',
+  fields: (t) => ({
+    gid: t.exposeID('gid', { description: 'The number of the group.' }),
+    address: t.exposeString('address', { description: 'The address.' }),
+    messageType: t.exposeInt('messageType', { description: 'The message type.' }),
+    at: t.expose('at', { type: 'DateTime', description: "When it was so, by the database's clock." }),
+    ...forEachName(ACTIONS, (action) =>
+      t.field({
+        type: PermissionDecision,
+        description: `Whether it may ${ABOUT[action]}, and why.`,
+        resolve: (state) => state[action],
+      }),
+    ),
+  }),
+});
+
+builder.subscriptionFields((t) => ({
+  permissionChanges: t.field({
+    type: PermissionStateType,
+    description:
+      'What an address may do in a group: now, then whenever an answer changes, for whatever reason. States may be folded, the last is never lost; the present one comes again about every 30 seconds. There is no cursor: subscribe again.',
+    args: {
+      gid: t.arg.id({ required: true, description: 'The number of the group.' }),
+      address: t.arg.string({ description: 'The address, a member or not; a user may leave it out.' }),
+      messageType: t.arg.int({ defaultValue: 0, description: 'The message type, 0 to 2³¹−1; 0 is the ordinary one.' }),
+    },
+    subscribe: (_, { gid, address, ...args }, { hub, viewer }) => {
+      requireScope(viewer, 'READ');
+      const asked = address ?? viewer.address;
+      if (asked === null) invalid(['address'], 'must be given with an application token');
+      const problem = addressProblem(asked);
+      if (problem) invalid(['address'], problem);
+      const messageType = messageTypeArgument(args.messageType);
+      return watchPermissions(hub, viewer, { gid: parseGid(gid), givenGid: gid, address: asked, messageType });
+    },
+    resolve: (state) => state,
+  }),
+}));

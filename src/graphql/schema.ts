@@ -1,0 +1,16 @@
+import './errors.ts';
+import './member.ts';
+import './group.ts';
+import './viewer.ts';
+import './tokens.ts';
+import './node.ts';
+import './operations.ts';
+import './decisions.ts';
+import './routing.ts';
+import './changes.ts';
+import './history.ts';
+import './watching.ts';
+import './permission-changes.ts';
+import { builder } from './builder.ts';
+
+export const schema = builder.toSchema({});

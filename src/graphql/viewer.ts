@@ -1,0 +1,75 @@
+import { requireScope, SCOPES, type Scope, type Viewer, type ViewerToken } from '../access/viewer.ts';
+import { pageGroups } from '../groups/read-groups.ts';
+import { builder } from './builder.ts';
+import { connectionOf } from './connection.ts';
+import { forEachName } from './each.ts';
+import { GroupConnection, groupPageArgs } from './group.ts';
+import { pageComplexity } from './limits.ts';
+
+const SCOPE_DESCRIPTIONS: Record<Scope, string> = {
+  READ: 'Queries and subscriptions. The fields of a payload need no READ.',
+  WRITE: 'groupSet, groupDel, groupEditMembers and groupRouteMessage.',
+  CREATE_GROUPS: 'groupAdd, which needs no other.',
+  TOKENS: 'Making, listing and revoking tokens; application tokens only.',
+};
+
+export const ScopeType = builder.enumType('Scope', {
+  description: 'What a token is for.',
+  values: forEachName(SCOPES, (scope) => ({ value: scope, description: SCOPE_DESCRIPTIONS[scope] })),
+});
+
+const App = builder.objectRef<{ id: number; name: string }>('App').implement({
+  description: 'A tenant: groups, members and tokens belong to one app, and nothing crosses apps.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'Its number.' }),
+    name: t.exposeString('name', { description: 'Its name, unique on this gateway.' }),
+  }),
+});
+
+export const TokenType = builder.objectRef<ViewerToken>('Token').implement({
+  description: 'A token as it is known; its secret is shown only when it is made.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'Its id, which is no secret.' }),
+    label: t.exposeString('label', { nullable: true, description: 'What it was called when it was made.' }),
+    address: t.exposeString('address', {
+      nullable: true,
+      description: 'The user that it speaks for; null: an application token.',
+    }),
+    scopes: t.field({ type: [ScopeType], description: 'What it is for.', resolve: ({ scopes }) => [...scopes] }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
+    lastUsedAt: t.expose('lastUsedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was last used, to the minute or so; null: not known.',
+    }),
+  }),
+});
+
+const ViewerType = builder.objectRef<Viewer>('Viewer').implement({
+  description: 'Who is asking, as the token says.',
+  fields: (t) => ({
+    app: t.field({ type: App, description: 'The app.', resolve: ({ appId, appName }) => ({ id: appId, name: appName }) }),
+    address: t.exposeString('address', { nullable: true, description: "The user's address; null: an application token." }),
+    scopes: t.field({ type: [ScopeType], description: 'What the token is for.', resolve: ({ scopes }) => [...scopes] }),
+    token: t.field({ type: TokenType, description: 'The token itself.', resolve: ({ token }) => token }),
+    groups: t.field({
+      type: GroupConnection,
+      description: 'The groups that the viewer sees: an application all of its app, a user those that it is a member of.',
+      args: groupPageArgs,
+      complexity: pageComplexity,
+      resolve: async (viewer, args, { db }) => connectionOf(await pageGroups(db, viewer, args)),
+    }),
+  }),
+});
+
+builder.queryFields((t) => ({
+  viewer: t.field({
+    type: ViewerType,
+    description: 'Who is asking.',
+    resolve: (_, __, { viewer }) => {
+      requireScope(viewer, 'READ');
+      return viewer;
+    },
+  }),
+}));

@@ -1,0 +1,125 @@
+import { requireScope } from '../access/viewer.ts';
+import type { ChangeEvent } from '../changes/events.ts';
+import { watchApp } from '../changes/watch-app.ts';
+import { watchGroup } from '../changes/watch-group.ts';
+import {
+  MEMBERSHIP_CHANGE_KINDS,
+  type MembershipChangeKind,
+  type MembershipEvent,
+  watchMemberships,
+} from '../changes/watch-memberships.ts';
+import { NotAllowedError } from '../errors.ts';
+import { addressProblem, invalid, parseGid } from '../input.ts';
+import { builder } from './builder.ts';
+import { ChangedMember, GroupChange } from './changes.ts';
+import { type Context, createLoaders } from './context.ts';
+import { forEachName } from './each.ts';
+import { GroupRef } from './refs.ts';
+
+const KIND_DESCRIPTIONS: Record<MembershipChangeKind, string> = {
+  JOINED: 'It became a member, or is one where the stream begins with a snapshot.',
+  UPDATED: 'Its permissions, rights or entries changed.',
+  LEFT: 'It is no member any more.',
+  GROUP_DELETED: 'The group was deleted.',
+  GROUP_EXPIRED: 'The group expired.',
+  READY: 'Everything up to here was delivered; what comes now is live.',
+  CHECKPOINT: 'Nothing happened for a while, and nothing was missed.',
+};
+
+const MembershipChangeKindType = builder.enumType('MembershipChangeKind', {
+  description: 'What happened to a membership.',
+  values: forEachName(MEMBERSHIP_CHANGE_KINDS, (kind) => ({ value: kind, description: KIND_DESCRIPTIONS[kind] })),
+});
+
+const MembershipChange = builder.objectRef<MembershipEvent>('MembershipChange').implement({
+  description: 'The latest state of a membership: several changes may be folded into one, the last is never lost.',
+  fields: (t) => ({
+    cursor: t.expose('cursor', { type: 'Cursor', description: 'Go on from here.' }),
+    kind: t.field({ type: MembershipChangeKindType, description: 'What happened.', resolve: ({ kind }) => kind }),
+    gid: t.exposeID('gid', { nullable: true, description: 'The group; null on READY and CHECKPOINT.' }),
+    group: t.field({
+      type: GroupRef,
+      nullable: true,
+      description: 'The group as it is now; null where there is none, or for whom may not see it now.',
+      resolve: async ({ gid }, _, { load }) => (gid === null ? null : ((await load.group.load(gid)) ?? null)),
+    }),
+    member: t.field({
+      type: ChangedMember,
+      nullable: true,
+      description: 'The member; null where it is none, or nothing about it changed.',
+      resolve: ({ member }) => member,
+    }),
+    at: t.expose('at', { type: 'DateTime', description: "When it happened, by the database's clock." }),
+    actor: t.exposeString('actor', {
+      nullable: true,
+      description: 'The user who did it; null: the application, the gateway itself, or not known.',
+    }),
+  }),
+});
+
+/** Each event is resolved with loaders of its own, and leaves its cursor for the transport. */
+function delivered<Event extends ChangeEvent | MembershipEvent>(event: Event, context: Context): Event {
+  context.load = createLoaders(context.db, context.viewer);
+  context.cursor = event.cursor;
+  return event;
+}
+
+/** A cursor in the Last-Event-ID of an SSE client that comes back wins over the arguments. */
+function beginning(context: Context, { after, snapshot }: { after?: string | null; snapshot?: boolean | null }) {
+  if (context.lastEventId) return { after: context.lastEventId, snapshot: false };
+  if (after != null && snapshot) invalid(['snapshot'], 'cannot be given together with after');
+  return { after, snapshot: snapshot ?? false };
+}
+
+const AFTER = 'The cursor of the last event that was seen: everything behind it is delivered, once and in order.';
+
+builder.subscriptionType({
+  description:
+    'Streams of changes, by WebSocket (graphql-transport-ws) or server-sent events. They need a token with the scope READ.',
+  fields: (t) => ({
+    groupChanges: t.field({
+      type: GroupChange,
+      description: 'The changes of one group: behind `after`, from a snapshot on, or from now on (Ready comes first).',
+      args: {
+        gid: t.arg.id({ required: true, description: 'The number of the group.' }),
+        after: t.arg({ type: 'Cursor', description: `${AFTER} Not together with \`snapshot\`.` }),
+        snapshot: t.arg.boolean({ defaultValue: false, description: 'Begin with all members, in parts of at most 1,000.' }),
+      },
+      subscribe: (_, { gid, ...args }, context) => {
+        requireScope(context.viewer, 'READ');
+        return watchGroup(context.hub, context.viewer, { gid: parseGid(gid), ...beginning(context, args) });
+      },
+      resolve: (event, _, context) => delivered(event, context),
+    }),
+    membershipChanges: t.field({
+      type: MembershipChange,
+      description: 'The groups that one address is in. A user follows only itself.',
+      args: {
+        address: t.arg.string({ description: 'The address; a user may leave it out.' }),
+        after: t.arg({ type: 'Cursor', description: `${AFTER} Not together with \`snapshot\`.` }),
+        snapshot: t.arg.boolean({ defaultValue: false, description: 'Begin with one JOINED for each group that it is in.' }),
+      },
+      subscribe: (_, { address, ...args }, context) => {
+        requireScope(context.viewer, 'READ');
+        const followed = address ?? context.viewer.address;
+        if (followed === null) invalid(['address'], 'must be given with an application token');
+        const problem = addressProblem(followed);
+        if (problem) invalid(['address'], problem);
+        if (context.viewer.address !== null && context.viewer.address !== followed) throw new NotAllowedError('application');
+        return watchMemberships(context.hub, context.viewer, { address: followed, ...beginning(context, args) });
+      },
+      resolve: (event, _, context) => delivered(event, context),
+    }),
+    appChanges: t.field({
+      type: GroupChange,
+      description: 'The changes of every group of the app, each group’s in their order; application tokens only.',
+      args: { after: t.arg({ type: 'Cursor', description: AFTER }) },
+      subscribe: (_, args, context) => {
+        requireScope(context.viewer, 'READ');
+        if (context.viewer.address !== null) throw new NotAllowedError('application');
+        return watchApp(context.hub, context.viewer, beginning(context, args).after);
+      },
+      resolve: (event, _, context) => delivered(event, context),
+    }),
+  }),
+});
