@@ -1,0 +1,154 @@
+import type { Right } from '../groups/rights.ts';
+import {
+  addresses,
+  bits,
+  boolean,
+  hexInteger,
+  integer,
+  level,
+  packedCall,
+  type Reader,
+  resolution,
+  seconds,
+  text,
+  unreadable,
+} from './readers.ts';
+import type { Wire } from './wire.ts';
+
+/** A value of a request: where it may stand, and how it is read. */
+export interface Field<T> {
+  /** Its places in a JSON body, dotted; the first that holds something counts. */
+  json: readonly string[];
+  /** Its names in a form and in the query. */
+  flat: readonly string[];
+  read: Reader<T>;
+}
+
+const words = (list: string) => (list === '' ? [] : list.split(' '));
+
+/** @param json and flat: names with blanks between them */
+function field<T>(read: Reader<T>, json: string, flat = ''): Field<T> {
+  return { json: words(json), flat: words(flat), read };
+}
+
+export const ENVELOPE = {
+  op: field(text, 'op', 'op'),
+  id: field(integer, 'id', 'id'),
+  token: field(text, 'token', 'token'),
+};
+
+export const GID = field(integer, 'group.gid', 'gid');
+export const TYPE = field(integer, 'group.type', 'type');
+/** groupadd has no type in the flat style. */
+export const NEW_TYPE = field(integer, 'group.type');
+
+export const SETTINGS = {
+  name: field(text, 'group.name', 'name'),
+  active: field(boolean, 'group.active', 'active'),
+};
+export const FLAGS = field(bits, 'group.flags', 'flags flag');
+export const LEVELS = {
+  send: field(level, 'group.permissions.send'),
+  recv: field(level, 'group.permissions.recv'),
+  pub: field(level, 'group.permissions.pub'),
+  sub: field(level, 'group.permissions.sub'),
+  list: field(level, 'group.permissions.list'),
+};
+export const VALIDITY = {
+  start: field(seconds, 'group.validity.start group.start'),
+  duration: field(seconds, 'group.validity.duration group.duration', 'duration expiry'),
+  extension: field(seconds, 'group.validity.expiryext group.expiryext', 'expiryext'),
+};
+export const CALL_DEFAULT = field(boolean, 'group.call.default');
+export const CALL_PACKED = field(packedCall, '', 'sflags');
+export const CALL = {
+  flags: field(hexInteger, 'group.call.flags'),
+  resolution: field(resolution, 'group.call.resolution'),
+  maxDuration: field(integer, 'group.call.maxdur'),
+};
+
+export const ADDRESSES = field(addresses, 'group.members.m', 'm');
+export const REMOVE = field(boolean, 'group.members.remove group.members.delete group.delete', 'delete');
+/** groupset and groupadd have no delete in the flat style. */
+export const REMOVE_IN_SETTINGS = { ...REMOVE, flat: [] };
+export const MEMBER_PERMISSIONS = {
+  send: field(boolean, 'group.members.permissions.send', 'cs'),
+  recv: field(boolean, 'group.members.permissions.recv', 'cr'),
+  pub: field(boolean, 'group.members.permissions.pub', 'canpub'),
+  sub: field(boolean, 'group.members.permissions.sub', 'cansub'),
+  list: field(boolean, 'group.members.permissions.list', 'canlist'),
+};
+
+/** The names of the rights on the wire. */
+export const WIRE_RIGHTS: Readonly<Record<Right, string>> = {
+  owner: 'owner',
+  admin: 'admin',
+  modify: 'modify',
+  remove: 'remove',
+  addUser: 'adduser',
+  removeUser: 'remuser',
+  addAdmin: 'addadmin',
+  removeAdmin: 'remadmin',
+  removeOwner: 'remowner',
+};
+export const ADMIN = Object.fromEntries(
+  Object.entries(WIRE_RIGHTS).map(([right, name]) => [right, field(boolean, `group.members.admin.${name}`)]),
+) as Record<Right, Field<boolean>>;
+
+export const COUNT = field(integer, 'count', 'count');
+export const AFTER = field(text, 'after', 'after');
+
+export const USER = {
+  address: field(text, 'user.address', 'address addr'),
+  expiry: field(integer, 'user.token.expiry', 'expiry'),
+  active: field(boolean, 'user.active', 'active'),
+  remove: field(boolean, 'user.token.remove', 'remove'),
+};
+
+/** null, "" and, since PHP writes an empty object so, []. */
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
+}
+
+/** The value at a dotted place; undefined where nothing is on the way. */
+function at(json: object | undefined, place: string): unknown {
+  let value: unknown = json;
+  for (const name of place.split('.')) {
+    if (isEmpty(value)) return undefined;
+    if (typeof value !== 'object' || Array.isArray(value)) unreadable();
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value;
+}
+
+/** The first value that is not empty: the body's, then the query's. `flat`: it stood in a form or in the query. */
+export function find<T>(wire: Wire, { json, flat, read }: Field<T>): { value: T; flat: boolean } | undefined {
+  for (const place of json) {
+    const value = at(wire.json, place);
+    if (!isEmpty(value)) return { value: read(value), flat: false };
+  }
+  for (const parameters of [wire.form, wire.query]) {
+    for (const name of flat) {
+      const value = parameters?.get(name);
+      if (value !== undefined) return { value: read(value), flat: true };
+    }
+  }
+  return undefined;
+}
+
+export function readField<T>(wire: Wire, wanted: Field<T>): T | undefined {
+  return find(wire, wanted)?.value;
+}
+
+type Table = Readonly<Record<string, Field<unknown>>>;
+type Values<T extends Table> = { [K in keyof T]?: T[K] extends Field<infer V> ? V : never };
+
+/** The values of a table's fields that the request gives. */
+export function readFields<T extends Table>(wire: Wire, table: T): Values<T> {
+  const values: Record<string, unknown> = {};
+  for (const [name, wanted] of Object.entries(table)) {
+    const value = readField(wire, wanted);
+    if (value !== undefined) values[name] = value;
+  }
+  return values as Values<T>;
+}
