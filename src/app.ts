@@ -1,0 +1,40 @@
+/** `npm run app -- add|list|token|delete NAME`, also while the gateway runs. */
+import { AppError } from './access/apps.ts';
+import { APP_USAGE, runAppCommand } from './app-commands.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { askHolder, DataDirLockedError } from './db/lock.ts';
+import { openConfiguredDatabase } from './open-database.ts';
+
+async function run(args: string[]): Promise<string[]> {
+  const config = readConfig();
+  try {
+    const { db, close } = await openConfiguredDatabase(config);
+    try {
+      return await runAppCommand(db, args);
+    } finally {
+      await close();
+    }
+  } catch (error) {
+    if (!(error instanceof DataDirLockedError)) throw error;
+    // A gateway has the embedded database: it does it for us. To delete millions of members takes minutes.
+    const reply = (await askHolder(config.dataDir, { app: args }, 0).catch((failure: NodeJS.ErrnoException) => {
+      // Nobody listens: a gateway that starts, or another command.
+      throw failure.code ? error : new AppError(failure.message);
+    })) as { ok?: string[]; error?: string };
+    if (!reply.ok) throw new AppError(reply.error ?? 'The gateway gave no answer');
+    return reply.ok;
+  }
+}
+
+const args = process.argv.slice(2);
+if (!['add', 'list', 'token', 'delete'].includes(args[0] ?? '')) {
+  console.error(APP_USAGE);
+  process.exit(2);
+}
+try {
+  for (const line of await run(args)) console.log(line);
+} catch (error) {
+  if (!(error instanceof AppError || error instanceof ConfigError || error instanceof DataDirLockedError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

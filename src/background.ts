@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { connectHints, listenNotify, redisHints } from './changes/hints.ts';
+import { pruneChanges } from './changes/retention.ts';
+import type { Config } from './config.ts';
+import type { Database } from './db/client.ts';
+import { sweepDue } from './groups/due.ts';
+import { pruneOutcomes } from './groups/idempotency.ts';
+import { purgeGroup } from './groups/purge.ts';
+import { pruneRoutings } from './groups/routed-messages.ts';
+
+const SWEEP_EVERY = 1_000;
+const PRUNE_EVERY = 10 * 60 * 1000;
+const ANALYZE_EVERY = 5 * 60 * 1000;
+const ANALYZE = { name: 'analyze', text: 'analyze' };
+
+type BackgroundConfig = Pick<Config, 'databaseUrl' | 'directDatabaseUrl' | 'hintsUrl' | 'changesRetention'>;
+
+/** What a gateway does beside answering: hints, starts and expiries, pruning. Gives what ends it. */
+export async function startBackground(db: Database, config: BackgroundConfig, log: Logger): Promise<() => Promise<void>> {
+  const stopHints = await startHints(db, config, log);
+  const stops = [
+    every(SWEEP_EVERY, () => sweepDue(db), log, 'could not record starts and expiries'),
+    every(PRUNE_EVERY, () => pruneOutcomes(db), log, 'could not prune idempotency keys'),
+    every(PRUNE_EVERY, () => pruneRoutings(db), log, 'could not prune the ids of messages'),
+    every(PRUNE_EVERY, () => pruneChanges(db, config.changesRetention, purgeGroup), log, 'could not prune change records'),
+  ];
+  // PostgreSQL does it by itself; without it the planner takes an index that reads a whole group for one member.
+  if (db.kind === 'pglite') stops.push(every(ANALYZE_EVERY, () => db.query(ANALYZE), log, 'could not analyze the tables'));
+  return async () => {
+    await stopHints?.();
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+/** The embedded database has no other gateway to tell. */
+function startHints(db: Database, config: BackgroundConfig, log: Logger): Promise<() => Promise<void>> | undefined {
+  const { databaseUrl, directDatabaseUrl, hintsUrl } = config;
+  if (!databaseUrl || hintsUrl === 'off') return undefined;
+  return hintsUrl
+    ? connectHints(db, (hear) => redisHints(hintsUrl, hear, log), log)
+    : connectHints(db, (hear) => listenNotify(db, directDatabaseUrl ?? databaseUrl, hear, log), log);
+}
+
+/** Runs a task again and again, `ms` behind its end. Gives what ends it, and waits for the one that runs. */
+function every(ms: number, task: () => Promise<unknown>, log: Logger, failure: string): () => Promise<void> {
+  const stopping = new AbortController();
+  const running = (async () => {
+    while (!stopping.signal.aborted) {
+      await task().catch((error: unknown) => log.warn({ err: error }, failure));
+      await sleep(ms, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
+    }
+  })();
+  return () => {
+    stopping.abort();
+    return running;
+  };
+}
