@@ -1,0 +1,12 @@
+/** `npm run bench -- NAME`: runs the comparison of that name; without one it lists them. Exits with 1 when a goal is missed. */
+const BENCHES: Record<string, () => Promise<{ run: () => Promise<boolean> }>> = {
+  decisions: () => import('./decisions.ts'),
+};
+
+const load = BENCHES[process.argv[2] ?? ''];
+if (!load) {
+  console.error(`Usage: npm run bench -- NAME\nNames: ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+const { run } = await load();
+if (!(await run())) process.exitCode = 1;

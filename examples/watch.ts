@@ -1,0 +1,158 @@
+/**
+ * Prints the changes of a group as they come: `ROLLCALL_TOKEN=… npm run watch -- GID [CURSOR]`. Copy it into your service: it
+ * loses nothing. It goes on from its last cursor after every break, and knows every way in which a stream ends.
+ */
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+
+const [gid, cursor] = process.argv.slice(2);
+const url = process.env['ROLLCALL_URL'] ?? 'http://127.0.0.1:4000/graphql';
+const token = process.env['ROLLCALL_TOKEN'];
+if (!gid || !token) {
+  console.error('Usage: ROLLCALL_TOKEN=… [ROLLCALL_URL=…] npm run watch -- GID [CURSOR]');
+  process.exit(2);
+}
+
+const QUERY = /* GraphQL */ `
+  subscription Watch($gid: ID!, $after: Cursor, $snapshot: Boolean) {
+    groupChanges(gid: $gid, after: $after, snapshot: $snapshot) {
+      __typename
+      cursor
+      version
+      at
+      actor
+      ... on GroupSnapshot {
+        page
+        members {
+          address
+          messageType
+        }
+      }
+      ... on GroupAdded {
+        settings {
+          name
+        }
+      }
+      ... on GroupUpdated {
+        changed
+      }
+      ... on MembersAdded {
+        memberCount
+        members {
+          address
+        }
+      }
+      ... on MembersUpdated {
+        memberCount
+        members {
+          address
+          messageType
+          present
+        }
+      }
+      ... on MembersRemoved {
+        memberCount
+        addresses
+      }
+    }
+  }
+`;
+
+interface Change {
+  __typename: string;
+  cursor: string;
+  version: number;
+  at: string;
+  actor: string | null;
+  changed?: string[];
+  page?: number;
+  addresses?: string[];
+  members?: { address: string; messageType?: number; present?: boolean }[];
+  memberCount?: number;
+}
+
+/** Where to go on: the last cursor that was dealt with. Keep it with your data to go on after a restart of yours, too. */
+let after: string | undefined = cursor;
+
+function print({ __typename, version, at, actor, changed, page, addresses, members, memberCount }: Change): void {
+  const details = [
+    page && `page ${page}`,
+    changed?.join(' '),
+    (addresses ?? members?.map(({ address }) => address))?.join(' '),
+    memberCount !== undefined && `(${memberCount} members)`,
+    actor && `by ${actor}`,
+  ];
+  console.log([at, `v${version}`, __typename, ...details].filter(Boolean).join('  '));
+}
+
+/** One stream until it ends. Gives why: the code of a typed end, or undefined for a clean completion. */
+function follow(client: Client): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    client.subscribe<{ groupChanges: Change }>(
+      { query: QUERY, variables: { gid, after, snapshot: after === undefined } },
+      {
+        next({ data, errors }) {
+          if (errors) return resolve(codeOf(errors));
+          if (!data) return;
+          const change = data.groupChanges;
+          if (change.__typename !== 'Checkpoint') print(change);
+          after = change.cursor;
+          if (change.__typename === 'GroupDeleted') deleted = true;
+        },
+        error: (error) => (Array.isArray(error) ? resolve(codeOf(error)) : reject(error)),
+        complete: () => resolve(undefined),
+      },
+    );
+  });
+}
+
+const codeOf = (errors: readonly { extensions?: Record<string, unknown> }[]) =>
+  String(errors[0]?.extensions?.['code'] ?? 'UNKNOWN');
+
+let deleted = false;
+for (let pause = 500; ; ) {
+  const client = createClient({
+    url: url.replace(/^http/, 'ws'),
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${token}` },
+    retryAttempts: 0,
+    lazyCloseTimeout: 0,
+    on: {
+      connected: () => {
+        pause = 500;
+      },
+    },
+  });
+  let end: string | undefined;
+  try {
+    end = await follow(client);
+  } catch (error) {
+    // A CloseEvent, or the error of a connection that could not be made: come again, with the same cursor.
+    const { code, reason } = error as { code?: number; reason?: string };
+    end = code === 4403 ? 'UNAUTHENTICATED' : 'DISCONNECTED';
+    console.error(`# disconnected ${code ?? ''} ${reason ?? ''}`.trimEnd());
+  } finally {
+    await client.dispose();
+  }
+  switch (end) {
+    case undefined:
+      if (deleted) process.exit(0);
+      break;
+    case 'BAD_CURSOR': // the database was restored, or the cursor is of another group
+    case 'CURSOR_EXPIRED': // we were away for longer than records are kept
+      console.error(`# ${end}: beginning again with a snapshot`);
+      after = undefined;
+      break;
+    case 'DISCONNECTED':
+    case 'SERVER_STOPPING':
+    case 'OVERLOADED':
+    case 'TIMEOUT':
+    case 'INTERNAL_SERVER_ERROR':
+      break;
+    default: // TOKEN_REVOKED, TOKEN_EXPIRED, LEFT_GROUP, GROUP_NOT_FOUND, UNAUTHENTICATED: coming again will not help
+      console.error(`# the stream ended: ${end}`);
+      process.exit(1);
+  }
+  await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
+  pause = Math.min(pause * 2, 15_000);
+}

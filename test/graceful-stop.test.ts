@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import { Agent, type ClientRequest, request } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { migratedDataDir } from './setup/data-dir.ts';
+import { databaseKind, postgresUrl } from './setup/database.ts';
+import { answerOf } from './setup/listener.ts';
+import { type Environment, post, type ServerProcess, startServer } from './setup/server.ts';
+
+const ADD = '{"query":"mutation { groupAdd(input: { name: \\"late\\" }) { ... on GroupAddPayload { group { name } } } }"}';
+const ADDED = { status: 200, json: { data: { groupAdd: { group: { name: 'late' } } } } };
+const NAMES = '{ groups { edges { node { name } } } }';
+
+async function newDatabase(): Promise<Environment> {
+  return databaseKind === 'postgres' ? { DATABASE_URL: await postgresUrl() } : { DATA_DIR: await migratedDataDir() };
+}
+
+const agents = new Set<Agent>();
+afterAll(() => {
+  for (const agent of agents) agent.destroy();
+});
+
+/** A connection that is kept, with a request whose body has begun. */
+async function begin(port: number, token: string): Promise<{ sent: ClientRequest; agent: Agent; socket: Socket }> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  agents.add(agent);
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', 'Content-Length': ADD.length };
+  const sent = request({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', agent, headers });
+  sent.on('error', () => {});
+  const [socket] = (await once(sent, 'socket')) as [Socket];
+  await new Promise((resolve) => sent.write(ADD.slice(0, 10), resolve));
+  return { sent, agent, socket };
+}
+
+/** A connection that is kept, without a request. */
+async function idle(port: number): Promise<Socket> {
+  const agent = new Agent({ keepAlive: true });
+  agents.add(agent);
+  const sent = request({ port, host: '127.0.0.1', path: '/healthz', agent });
+  const answer = answerOf(sent);
+  sent.end();
+  expect((await answer).status).toBe(200);
+  return sent.socket as Socket;
+}
+
+async function expectRefused(server: ServerProcess, agent?: Agent): Promise<void> {
+  const sent = request({ port: server.port, host: '127.0.0.1', path: '/healthz', agent });
+  sent.end();
+  await expect(answerOf(sent)).rejects.toThrow(/ECONNREFUSED|ECONNRESET|socket hang up/);
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s: requests that run are answered, others are refused, and the next gateway finds all',
+  { timeout: 120_000 },
+  async (signal) => {
+    const env = await newDatabase();
+    const server = await startServer(env);
+    const token = await server.firstToken();
+    const running = await Promise.all([1, 2, 3].map(() => begin(server.port, token)));
+    const waiting = await idle(server.port);
+    const idleClosed = once(waiting, 'close');
+    // They have come so far when this one, which came later, is answered.
+    expect((await post(server.url, token, NAMES)).status).toBe(200);
+
+    const ended = server.stop(signal);
+    await server.wrote(/"msg":"stopping"/);
+    await idleClosed;
+    await expectRefused(server);
+    const answers = running.map(({ sent }) => {
+      const answer = answerOf(sent);
+      sent.end(ADD.slice(10));
+      return answer;
+    });
+    for (const answer of await Promise.all(answers)) expect(answer).toMatchObject(ADDED);
+    await sleep(1000);
+    for (const { agent } of running) await expectRefused(server, agent);
+
+    expect(await ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect((await ended).stdout).toMatch(/"msg":"stopped"\}\n$/);
+    const next = await startServer(env);
+    const { data } = await post(next.url, token, NAMES);
+    expect(data?.groups.edges).toEqual(Array(3).fill({ node: { name: 'late' } }));
+  },
+);
+
+test('a second signal does not break off what the first waits for', { timeout: 60_000 }, async () => {
+  const server = await startServer(await newDatabase());
+  const { sent } = await begin(server.port, await server.firstToken());
+  expect((await post(server.url, await server.firstToken(), NAMES)).status).toBe(200);
+  const ended = server.stop('SIGINT');
+  await server.wrote(/"msg":"stopping"/);
+  void server.stop('SIGINT');
+  void server.stop('SIGTERM');
+  const answer = answerOf(sent);
+  sent.end(ADD.slice(10));
+  expect(await answer).toMatchObject(ADDED);
+  const { code, stdout } = await ended;
+  expect({ code, stops: stdout.split('"stopping"').length - 1 }).toEqual({ code: 0, stops: 1 });
+});

@@ -1,0 +1,35 @@
+/** Addresses that may be, and others that may not, by what they show. */
+export const GOOD_ADDRESSES: Record<string, string> = {
+  'one character': 'x',
+  'an e-mail address': "o'neill+x@example.org",
+  'spaces inside': 'anna b  c',
+  '256 characters': 'a'.repeat(256),
+  '256 emoji': '\u{1f600}'.repeat(256),
+  'a family of joined emoji': '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}',
+  'right to left': 'שלום.مرحبا',
+  'a combining accent, not composed': 'e\u0301',
+  'the same composed': '\u00e9',
+  'percent, underscore, backslash': '100%_\\',
+  quotes: `"'\`$1`,
+  'the last code point': '\u{10ffff}',
+};
+
+export const BAD_ADDRESSES: Record<string, string> = {
+  nothing: '',
+  'a comma': 'a,b',
+  'a comma alone': ',',
+  'a line feed': 'a\nb',
+  'a tab': 'a\tb',
+  'a null character': 'a\0b',
+  'an escape character': 'a\u001bb',
+  delete: 'a\u007fb',
+  'a control character of the upper half': 'a\u0085b',
+  'a space at the beginning': ' a',
+  'a space at the end': 'a ',
+  'a space alone': ' ',
+  '257 characters': 'a'.repeat(257),
+  '257 emoji': '\u{1f600}'.repeat(257),
+  'a lone high surrogate': 'a\ud83d',
+  'a lone low surrogate': '\ude00a',
+  'surrogates in the wrong order': '\ude00\ud83d',
+};

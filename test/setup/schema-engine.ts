@@ -1,0 +1,59 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import { ColumnTypeEnum, type SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import type { SchemaEngine } from '@prisma/schema-engine-wasm';
+import pg from 'pg';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { openSchemaEngine, withScripts } from '../../src/db/schema-engine.ts';
+import type { TestDatabase } from './database.ts';
+
+/** Lends Prisma's schema engine on a test's database. */
+export async function withSchemaEngine<T>(
+  db: TestDatabase,
+  run: (engine: SchemaEngine) => Promise<T>,
+  datamodel?: { path: string; content: string },
+): Promise<T> {
+  const pool = db.pglite ? undefined : new pg.Pool({ connectionString: db.url });
+  const adapter = pool ? postgresAdapter(pool) : pgliteAdapter(db.pglite as NonNullable<typeof db.pglite>);
+  const engine = await openSchemaEngine(adapter, datamodel);
+  try {
+    return await run(engine);
+  } finally {
+    engine.free();
+    await pool?.end();
+  }
+}
+
+function pgliteAdapter(pglite: NonNullable<TestDatabase['pglite']>): SqlMigrationAwareDriverAdapterFactory {
+  return withScripts(new PrismaPGlite(pglite), (script) => pglite.exec(script));
+}
+
+type Query = (query: pg.QueryArrayConfig) => Promise<pg.QueryArrayResult>;
+
+/** Prisma's adapter for pg does not know the type "char" of the catalogs, which the engine reads for a difference. */
+function postgresAdapter(pool: pg.Pool): SqlMigrationAwareDriverAdapterFactory {
+  const query = pool.query.bind(pool) as unknown as Query;
+  let chars: boolean[] = [];
+  const asText: Query = async (config) => {
+    const result = await query(config);
+    chars = (result.fields ?? []).map((field) => field.dataTypeID === pg.types.builtins.CHAR);
+    for (const [index, field] of (result.fields ?? []).entries()) if (chars[index]) field.dataTypeID = pg.types.builtins.TEXT;
+    return result;
+  };
+  const factory = new PrismaPg(Object.assign(pool, { query: asText }));
+  const connect = async () => {
+    const adapter = await factory.connect();
+    const queryRaw = adapter.queryRaw.bind(adapter);
+    adapter.queryRaw = async (sql) => {
+      const result = await queryRaw(sql); // the engine asks one thing at a time
+      return {
+        ...result,
+        columnTypes: result.columnTypes.map((type, index) => (chars[index] ? ColumnTypeEnum.Character : type)),
+      };
+    };
+    return adapter;
+  };
+  return withScripts(
+    { provider: factory.provider, adapterName: factory.adapterName, connect, connectToShadowDb: connect },
+    (script) => pool.query(script),
+  );
+}

@@ -1,0 +1,127 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../../src', import.meta.url));
+
+interface Import {
+  /** A path from src, or the name of a package. */
+  from: string;
+  typeOnly: boolean;
+}
+
+/** The imports and re-exports of a file that stands at `path` in src. */
+function importsOf(path: string, code: string): Import[] {
+  const found: Import[] = [];
+  const add = (specifier = '', typeOnly = false) => {
+    const from = specifier.startsWith('.') ? normalize(join(dirname(path), specifier)) : specifier;
+    found.push({ from, typeOnly });
+  };
+  for (const [, clause = '', specifier] of code.matchAll(/^\s*(?:import|export)\s([^;'"]*?)\sfrom\s*['"]([^'"]+)['"]/gm)) {
+    const names = /^\{(.*)\}$/s
+      .exec(clause.trim())?.[1]
+      ?.split(',')
+      .filter((name) => name.trim());
+    add(specifier, /^type\s/.test(clause) || (names?.every((name) => /^\s*type\s/.test(name)) ?? false));
+  }
+  for (const [, specifier] of code.matchAll(/^\s*import\s*['"]([^'"]+)['"]/gm)) add(specifier);
+  for (const [, specifier] of code.matchAll(/\bimport\s*\(\s*['"]([^'"]+)['"]/g)) add(specifier);
+  return found;
+}
+
+/** A folder of src, `generated`, a file directly in src, or a package; of packages only those that are a transport. */
+function partOf(from: string): string {
+  if (/^(graphql|graphql-yoga|graphql-ws|ws)$|^@(graphql-yoga(?!\/redis-event-target)|pothos|escape\.tech)\//.test(from))
+    return 'graphql';
+  return from.includes('.ts') ? (from.split('/')[0] as string) : 'package';
+}
+
+const SHARED = ['errors.ts', 'input.ts', 'pages.ts', 'generated', 'package'];
+
+/** What each part may import as values; and what besides as types, which do nothing when the program runs. */
+const ARROWS: Record<string, { values: string[]; types: string[] }> = {
+  db: { values: ['generated', 'package'], types: [] },
+  access: { values: ['db', ...SHARED], types: [] },
+  changes: { values: ['db', 'access', ...SHARED], types: ['groups'] },
+  groups: { values: ['db', 'access', 'changes', ...SHARED], types: [] },
+  ops: { values: ['groups', 'changes', 'access', 'config.ts', ...SHARED], types: ['db', 'graphql'] },
+  graphql: { values: ['groups', 'changes', 'access', 'config.ts', ...SHARED], types: ['db'] },
+};
+
+/** Rules without a database or a side, which the log's readers may use. */
+const PURE = ['call-settings'].map((name) => `groups/${name}.ts`);
+
+function violations(path: string, code: string): string[] {
+  const part = path.split('/')[0] as string;
+  const arrows = ARROWS[part];
+  if (!arrows) return [];
+  return importsOf(path, code)
+    .filter(({ from, typeOnly }) => {
+      if (part === 'changes' && PURE.includes(from)) return false;
+      const target = partOf(from);
+      return target !== part && !arrows.values.includes(target) && !(typeOnly && arrows.types.includes(target));
+    })
+    .map(({ from, typeOnly }) => `${path} imports ${typeOnly ? 'types of ' : ''}${from}`);
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .map((path) => path.replaceAll('\\', '/'))
+  .filter((path) => path.endsWith('.ts') && !path.startsWith('generated/'));
+const read = (path: string) => readFileSync(join(SRC, path), 'utf8');
+
+test('the arrows between the parts are those of the architecture', () => {
+  expect(files.length).toBeGreaterThan(30);
+  expect(files.flatMap((path) => violations(path, read(path)))).toEqual([]);
+});
+
+test('every folder of src has its arrows', () => {
+  const folders = new Set(files.filter((path) => path.includes('/')).map((path) => path.split('/')[0]));
+  expect([...folders].filter((folder) => !ARROWS[folder as string])).toEqual([]);
+});
+
+test('nothing imports the file that starts the gateway', () => {
+  const importers = files.filter((path) => importsOf(path, read(path)).some(({ from }) => from === 'main.ts'));
+  expect(importers).toEqual([]);
+});
+
+test('only config.ts reads the environment', () => {
+  const readers = files.filter((path) =>
+    /process\s*(\?\.|\.)\s*env\b|process\[|\benv\b[^;]*from 'node:process'/.test(read(path)),
+  );
+  expect(readers).toEqual(['config.ts']);
+});
+
+describe('what the first test would see', () => {
+  test.for([
+    ['graphql/group.ts', `import { openPostgres } from '../db/client.ts';`],
+    ['graphql/group.ts', `import { type Database, openPostgres } from '../db/client.ts';`],
+    ['graphql/plugins/deep.ts', `import {\n  type Database,\n  openPostgres,\n} from '../../db/client.ts';`],
+    ['graphql/group.ts', `const { migrate } = await import('../db/migrate.ts');`],
+    ['ops/endpoint.ts', `export * from '../db/sql.ts';`],
+    ['groups/write.ts', `import { GraphQLError } from 'graphql';`],
+    ['groups/write.ts', `import type { Context } from '../graphql/context.ts';`],
+    ['groups/write.ts', `import '../ops/endpoint.ts';`],
+    ['changes/tail.ts', `import { WebSocketServer } from 'ws';`],
+    ['changes/log.ts', `import { groupOf } from '../groups/group.ts';`],
+    ['access/tokens.ts', `import type { Group } from '../groups/group.ts';`],
+    ['db/client.ts', `import { readConfig } from '../config.ts';`],
+    ['db/client.ts', `import { NotAllowedError } from '../errors.ts';`],
+    ['groups/write.ts', `import { readConfig } from '../config.ts';`],
+  ] as const)('%s: %s', ([path, code]) => {
+    expect(violations(path, `// A file.\n${code}\n`)).toHaveLength(1);
+  });
+
+  test.for([
+    ['graphql/group.ts', `import type { Database } from '../db/client.ts';`],
+    ['graphql/group.ts', `import { type Database, type Other } from '../db/client.ts';`],
+    ['changes/log.ts', `import type { GroupSettings } from '../groups/group.ts';`],
+    [
+      'groups/write.ts',
+      `import { setImmediate as nextTurn } from 'node:timers/promises';\nimport { Issues } from '../input.ts';`,
+    ],
+    ['main.ts', `import { openPostgres } from './db/client.ts';`],
+  ] as const)('but not %s: %s', ([path, code]) => {
+    expect(violations(path, code)).toEqual([]);
+  });
+});

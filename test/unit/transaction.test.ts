@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { OverloadedError, TimeoutError } from '../../src/db/errors.ts';
+import type { Statement, Tx } from '../../src/db/sql.ts';
+import { type Attempt, KeyedQueue, withDeadline, withRetries } from '../../src/db/transaction.ts';
+
+const failure = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
+
+/** Something to wait for, and the function that ends the wait. */
+function gate() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { passed: promise, open: resolve };
+}
+
+describe('KeyedQueue', () => {
+  test('lets one in at a time, in the order of arrival', async () => {
+    const queue = new KeyedQueue(10);
+    const log: string[] = [];
+    const task = (name: string, duration: number) => () => {
+      log.push(`${name} in`);
+      return sleep(duration).then(() => log.push(`${name} out`));
+    };
+    await Promise.all([queue.run('k', task('a', 30)), queue.run('k', task('b', 1)), queue.run('k', task('c', 10))]);
+    expect(log).toEqual(['a in', 'a out', 'b in', 'b out', 'c in', 'c out']);
+  });
+
+  test('keys do not wait for each other', async () => {
+    const queue = new KeyedQueue(10);
+    const first = gate();
+    const waiting = queue.run('a', () => first.passed);
+    expect(await queue.run('b', async () => 'b is done')).toBe('b is done');
+    first.open();
+    await waiting;
+  });
+
+  test('a failure is for its own caller only', async () => {
+    const queue = new KeyedQueue(10);
+    const failing = queue.run('k', async () => {
+      throw new Error('mine');
+    });
+    const next = queue.run('k', async () => 'next');
+    await expect(failing).rejects.toThrow('mine');
+    expect(await next).toBe('next');
+  });
+
+  test('refuses more than may wait, and takes on again once they are through', async () => {
+    const queue = new KeyedQueue(2);
+    const first = gate();
+    let ran = 0;
+    const task = () => first.passed.then(() => ++ran);
+    const taken = [queue.run('k', task), queue.run('k', task), queue.run('k', task)]; // one runs, two wait
+    await expect(queue.run('k', task)).rejects.toThrow(OverloadedError);
+    await expect(queue.run('other', async () => 'free')).resolves.toBe('free');
+    first.open();
+    expect(await Promise.all(taken)).toEqual([1, 2, 3]);
+    expect(await queue.run('k', task)).toBe(4);
+  });
+});
+
+describe('withRetries', () => {
+  const tx: Tx = { inTransaction: true, query: async () => [] };
+  const counted = () => {
+    const counter = { attempts: 0 };
+    const attempt: Attempt = (run) => {
+      counter.attempts++;
+      return run(tx);
+    };
+    return { counter, attempt };
+  };
+
+  test.for(['40001', '40P01'])('runs again after %s, each time from the beginning', async (code) => {
+    const { counter, attempt } = counted();
+    const result = await withRetries(attempt, async (given) => {
+      expect(given).toBe(tx);
+      if (counter.attempts < 3) throw failure(code);
+      return 'done';
+    });
+    expect(result).toBe('done');
+    expect(counter.attempts).toBe(3);
+  });
+
+  test('gives up after four attempts', async () => {
+    const { counter, attempt } = counted();
+    await expect(withRetries(attempt, () => Promise.reject(failure('40001')))).rejects.toMatchObject({ code: '40001' });
+    expect(counter.attempts).toBe(4);
+  });
+
+  test.for([
+    ['a constraint', failure('23505'), { code: '23505' }],
+    ['an error of the caller', new RangeError('no'), RangeError],
+    ['a cancelled statement', failure('57014'), TimeoutError],
+    ['a lock that did not come', failure('55P03'), TimeoutError],
+    ['idling in a transaction', failure('25P03'), TimeoutError],
+    ['no free connection', new Error('timeout exceeded when trying to connect'), OverloadedError],
+  ] as const)('fails at once with %s', async ([, error, expected]) => {
+    const { counter, attempt } = counted();
+    const result = withRetries(attempt, () => Promise.reject(error));
+    if (typeof expected === 'function') await expect(result).rejects.toThrow(expected);
+    else await expect(result).rejects.toMatchObject(expected);
+    expect(counter.attempts).toBe(1);
+  });
+});
+
+describe('withDeadline', () => {
+  test('passes statements on until the time is up, then none', async () => {
+    const asked: [Statement, readonly unknown[] | undefined][] = [];
+    const inner = {
+      inTransaction: true as const,
+      query: async <Row>(statement: Statement, values?: readonly unknown[]) => {
+        asked.push([statement, values]);
+        return [{ one: 1 }] as Row[];
+      },
+    };
+    const tx = withDeadline(inner, 100);
+    const statement = { name: 'one', text: 'select $1' };
+    expect(await tx.query(statement, [1])).toEqual([{ one: 1 }]);
+    await sleep(130);
+    await expect(tx.query(statement, [2])).rejects.toThrow(TimeoutError);
+    expect(asked).toEqual([[statement, [1]]]);
+  });
+});

@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type TestUserConfig } from 'vitest/config';
+
+const DATABASE_TESTS: TestUserConfig = {
+  include: ['test/**/*.test.ts'],
+  globalSetup: ['test/setup/databases.ts'],
+};
+
+if (Number.parseInt(process.versions.node, 10) < 24) throw new Error('The tests need the Node of this package: npm test');
+
+/** Every test runs on both databases, but for those in the folders that say otherwise. `unit` has no database. */
+export default defineConfig({
+  root: fileURLToPath(new URL('..', import.meta.url)),
+  test: {
+    // Node runs the sources as it does in production: no transformation in between.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'pglite',
+          ...DATABASE_TESTS,
+          exclude: ['test/unit/**', 'test/only-postgres/**'],
+          provide: { databaseKind: 'pglite' },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'postgres',
+          ...DATABASE_TESTS,
+          exclude: ['test/unit/**', 'test/only-pglite/**'],
+          provide: { databaseKind: 'postgres' },
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import { openTestGateway } from '../setup/gateway.ts';
+import { GROUP_CHANGES, listen, TRANSPORTS, watchOver } from '../setup/watch.ts';
+import { addGroup, addresses, deleteGroup, editMembers, setGroup } from './setup.ts';
+
+const gateway = await openTestGateway();
+const server = await listen(gateway);
+const caller = await gateway.caller();
+
+test.each(TRANSPORTS)('promise 4, snapshot, then live, over %s', async (transport) => {
+  const { gid } = await addGroup(caller, { name: 'big', members: [{ addresses: addresses(2_300) }] });
+  await setGroup(caller, { gid, messageType: 7, permissions: { send: 'SELECTED' } });
+  await editMembers(caller, { gid, messageType: 7, add: [{ addresses: addresses(3), permissions: { recv: false } }] });
+  const watch = watchOver(transport, server, caller.token, GROUP_CHANGES, { gid, snapshot: true });
+  await watch.ready();
+  expect(watch.events.map(({ __typename, page, version }) => [__typename, page, version])).toEqual([
+    ['GroupSnapshot', 1, 6],
+    ['GroupSnapshot', 2, 6],
+    ['GroupSnapshot', 3, 6],
+    ['GroupSnapshot', 4, 6],
+    ['Ready', undefined, 6],
+  ]);
+  const members = watch.events.flatMap(({ members = [] }) => members);
+  expect(members.filter(({ messageType }) => messageType === 0).map(({ address }) => address)).toEqual(addresses(2_300));
+  expect(members.filter(({ messageType }) => messageType === 7)).toMatchObject(
+    addresses(3).map((address) => ({ address, present: true, permissions: { send: true, recv: false } })),
+  );
+  expect(watch.events.every(({ members = [] }) => members.length <= 1_000)).toBe(true);
+  expect(watch.events[0]).toMatchObject({ settings: { name: 'big', messageTypes: [7] } });
+  await editMembers(caller, { gid, remove: addresses(1) });
+  await watch.until((events) => events.length === 6);
+  expect(watch.last).toMatchObject({ __typename: 'MembersRemoved', version: 7 });
+  await watch.stop();
+});
+
+test('promise 4: a page’s cursor stands before the snapshot, who presents it gets a whole new one', async () => {
+  const { gid } = await addGroup(caller, { members: [{ addresses: addresses(1_500) }] });
+  const cut = watchOver('sse', server, caller.token, GROUP_CHANGES, { gid, snapshot: true });
+  await cut.until((events) => events.length > 0);
+  await cut.stop();
+  const { cursor } = cut.events[0] as { cursor: string };
+  await editMembers(caller, { gid, remove: addresses(600) });
+  const again = watchOver('sse', server, caller.token, GROUP_CHANGES, { gid, after: cursor });
+  await again.ready();
+  expect(again.events.map(({ __typename, page, version }) => [__typename, page, version])).toEqual([
+    ['GroupSnapshot', 1, 4],
+    ['Ready', undefined, 4],
+  ]);
+  expect(again.events[0]?.['members']).toHaveLength(900);
+  const beyond = watchOver('websocket', server, caller.token, GROUP_CHANGES, { gid, after: again.last?.['cursor'] });
+  await beyond.ready();
+  expect(beyond.events).toHaveLength(1);
+  await Promise.all([again.stop(), beyond.stop()]);
+});
+
+test('promise 4: an empty group has one page; without snapshot and after, Ready comes first at the present version', async () => {
+  const { gid, cursor } = await addGroup(caller, { name: 'empty' });
+  const snapshot = watchOver('sse', server, caller.token, GROUP_CHANGES, { gid, snapshot: true });
+  await snapshot.ready();
+  expect(snapshot.events).toMatchObject([
+    { page: 1, members: [] },
+    { __typename: 'Ready', cursor },
+  ]);
+  const plain = watchOver('sse', server, caller.token, GROUP_CHANGES, { gid });
+  await plain.ready();
+  expect(plain.events).toMatchObject([{ __typename: 'Ready', version: 1, cursor }]);
+  await Promise.all([snapshot.stop(), plain.stop()]);
+});
+
+test('promise 4: a change committed after Ready was sent is never missed', async () => {
+  const { gid } = await addGroup(caller);
+  for (let round = 1; round <= 25; round++) {
+    const watch = watchOver(round % 2 ? 'sse' : 'websocket', server, caller.token, GROUP_CHANGES, { gid });
+    await watch.ready();
+    const { cursor } = await setGroup(caller, { gid, name: `round ${round}` });
+    await watch.until((events) => events.length === 2);
+    expect(watch.last).toMatchObject({ cursor });
+    await watch.stop();
+  }
+});
+
+test('promise 4: an unknown group has no stream, nor a deleted or foreign one', async () => {
+  const { gid } = await addGroup(caller);
+  await deleteGroup(caller, gid);
+  const foreign = await addGroup(await gateway.caller());
+  for (const unknown of [gid, foreign.gid, '999999999', 'x', '']) {
+    for (const transport of TRANSPORTS) {
+      const watch = watchOver(transport, server, caller.token, GROUP_CHANGES, { gid: unknown, snapshot: transport === 'sse' });
+      expect(await watch.end).toBe('GROUP_NOT_FOUND');
+    }
+  }
+});
