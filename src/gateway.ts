@@ -1,4 +1,4 @@
-import type { RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga } from 'graphql-yoga';
@@ -32,10 +32,8 @@ export interface GatewayDeps {
 export interface Gateway {
   /** Answers a request given as fetch has it. */
   fetch(request: Request): Promise<Response>;
-  /** Answers a request of node:http, within BODY_LIMIT. */
-  listener: RequestListener;
-  /** Answers WebSockets of a server of node:http. */
-  attachWebSocket(server: Server): void;
+  /** A server that answers requests, within BODY_LIMIT, and WebSockets. It does not listen yet. */
+  createServer(): Server;
   /** Ends all streams with SERVER_STOPPING and closes all sockets; requests that run are left to finish. */
   stop(): Promise<void>;
   /** Ends what runs beside requests; before the database closes. */
@@ -108,35 +106,39 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
     requestId: currentRequestId,
   });
 
+  const listener: RequestListener = (req, res) => {
+    const path = req.url?.split('?', 1)[0];
+    if (path === '/healthz' || path === '/readyz') {
+      void fetch(new Request(`http://gateway${path}`)).then((response) => sendText(res, response));
+      return;
+    }
+    if (config.opEndpoint !== 'off' && OP_PATHS.has(path ?? '')) {
+      withRequestId(req.headers['x-request-id']?.toString(), () => ops(req, res));
+      return;
+    }
+    // Yoga makes a URL of them, and answers with a stack trace when it cannot.
+    if (!URL.canParse(`http://${req.headers.host || 'gateway'}${req.url}`)) {
+      void sendText(res, new Response('The URL or the Host header is malformed\n', { status: 400 }));
+      return;
+    }
+    void withRequestId(req.headers['x-request-id']?.toString(), () => yoga(req, res));
+  };
+
   const closeSockets: (() => Promise<void>)[] = [];
   return {
     fetch,
-    attachWebSocket(server) {
+    createServer() {
+      // Other upgrades are offers that a server may pass over, such as that of HTTP/2 which Java's client makes each time.
+      const server = createServer({ shouldUpgradeCallback: (req) => /^websocket$/i.test(req.headers.upgrade ?? '') }, listener);
       const { allowedOrigins, bodyLimit } = config;
       const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
       closeSockets.push(attachWebSocket(server, { yoga, hub, log, authenticate, mask, allowedOrigins, bodyLimit }));
+      return server;
     },
     async stop() {
       hub.stop();
       await sleep(STREAMS_END_WITHIN);
       await Promise.all(closeSockets.map((close) => close()));
-    },
-    listener(req, res) {
-      const path = req.url?.split('?', 1)[0];
-      if (path === '/healthz' || path === '/readyz') {
-        void fetch(new Request(`http://gateway${path}`)).then((response) => sendText(res, response));
-        return;
-      }
-      if (config.opEndpoint !== 'off' && OP_PATHS.has(path ?? '')) {
-        withRequestId(req.headers['x-request-id']?.toString(), () => ops(req, res));
-        return;
-      }
-      // Yoga makes a URL of them, and answers with a stack trace when it cannot.
-      if (!URL.canParse(`http://${req.headers.host || 'gateway'}${req.url}`)) {
-        void sendText(res, new Response('The URL or the Host header is malformed\n', { status: 400 }));
-        return;
-      }
-      void withRequestId(req.headers['x-request-id']?.toString(), () => yoga(req, res));
     },
     close: () => authenticator.close(),
   };

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { AppError, makeFirstToken, setAppToken } from './access/apps.ts';
@@ -33,8 +33,7 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
   if (config.appToken) await setAppToken(db, config.appToken);
   const watching = { checkpointInterval: config.checkpointInterval, hints: config.hintsUrl !== 'off' };
   const gateway = createGateway({ db, log, config: { ...config, watching } });
-  const server = createServer(gateway.listener);
-  gateway.attachWebSocket(server);
+  const server = gateway.createServer();
   await listen(server, config);
   // Only now, when nothing can keep it from being shown: it is shown once.
   const secret = config.appToken ? undefined : await makeFirstToken(db);

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,7 +7,7 @@ import { openTestGateway } from './setup/gateway.ts';
 
 const gateway = await openTestGateway();
 const { token } = await gateway.caller();
-const server = createServer(gateway.listener);
+const server = gateway.createServer();
 beforeAll(() => once(server.listen(0, '127.0.0.1'), 'listening'));
 afterAll(() => new Promise((resolve) => server.close(resolve)));
 

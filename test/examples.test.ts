@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,7 +127,7 @@ describe('the kinds of group', () => {
 });
 
 describe('the runner', () => {
-  const server = createServer(gateway.listener);
+  const server = gateway.createServer();
   let url: string;
   beforeAll(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -14,7 +14,11 @@ export default defineConfig({
   test: {
     // Node runs the sources as it does in production: no transformation in between.
     experimental: { viteModuleRunner: false, nodeLoader: false },
-    maxWorkers: 2,
+    // A process keeps what it loaded: most files would take longer to load than to run.
+    isolate: false,
+    setupFiles: ['test/setup/each-file.ts'],
+    // Many files wait, for clocks and processes, more than they work.
+    maxWorkers: 3,
     testTimeout: 120_000,
     hookTimeout: 180_000,
     projects: [

@@ -47,6 +47,8 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): () =
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {
+      // node:http hears no more of it: its errors, and what else it sends, are ours.
+      socket.on('error', () => socket.destroy()).resume();
       socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }

@@ -14,7 +14,8 @@ import {
   GroupSetDocument,
 } from '../../src/generated/operations.ts';
 import { editGroupMembers } from '../../src/groups/operations.ts';
-import { atEnd, createViewer, openTestDatabase, sql, type TestDatabase } from '../setup/database.ts';
+import { atEnd } from '../setup/at-end.ts';
+import { createViewer, openTestDatabase, sql, type TestDatabase } from '../setup/database.ts';
 import { withClient } from '../setup/databases.ts';
 import { eventually } from '../setup/eventually.ts';
 import { type Caller, callerOf, openTestGateway, TEST_CONFIG } from '../setup/gateway.ts';

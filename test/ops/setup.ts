@@ -7,12 +7,12 @@
  *     await app.state(gid);                                          // the group, its members and records, from the tables
  */
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll } from 'vitest';
 import { hashSecret, newSecret } from '../../src/access/tokens.ts';
 import type { Scope } from '../../src/access/viewer.ts';
 import { scopeBits } from '../../src/access/viewer.ts';
+import { atEnd } from '../setup/at-end.ts';
 import { sql } from '../setup/database.ts';
 import { type Caller, openTestGateway, type TestGateway, type TestGatewayOptions } from '../setup/gateway.ts';
 
@@ -66,20 +66,15 @@ export interface Ops {
   app(): Promise<OpApp>;
 }
 
-const servers: Server[] = [];
-afterAll(() => {
-  agent.destroy();
-  for (const server of servers) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
 export async function openOps(options: TestGatewayOptions = {}): Promise<Ops> {
   const gateway = await openTestGateway(options);
-  const server = createServer(gateway.listener).listen(0, '127.0.0.1');
+  const server = gateway.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  servers.push(server);
+  atEnd(() => {
+    agent.destroy();
+    server.closeAllConnections();
+    server.close();
+  });
   const { port } = server.address() as AddressInfo;
   const ops: Ops = {
     gateway,

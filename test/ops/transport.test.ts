@@ -1,6 +1,5 @@
 /** The endpoint as HTTP: methods, limits, modes, and what the log gets. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { sql } from '../setup/database.ts';
@@ -247,7 +246,7 @@ describe('the log', () => {
 test('what nobody expected is SERVERERROR, logged whole with the id, and says nothing', async () => {
   const broken = await openTestGateway({ onLog: (line) => failures.push(line), level: 'info' });
   const failures: Json[] = [];
-  const server = createServer(broken.listener).listen(0, '127.0.0.1');
+  const server = broken.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   const caller = await broken.caller();

@@ -13,12 +13,13 @@
 import { randomBytes } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
 import { type Database, type DatabaseOptions, openEmbedded, openPostgres, PGLITE_OPTIONS } from '../../src/db/client.ts';
 import type { Sql } from '../../src/db/sql.ts';
+import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
@@ -40,23 +41,6 @@ export interface TestDatabase extends Database, AsyncDisposable {
 }
 
 export const databaseKind = inject('databaseKind');
-
-const opened = new Set<() => Promise<void>>();
-afterAll(async () => {
-  for (const close of [...opened].reverse()) await close();
-});
-
-/** To be done after the file's tests unless the returned function does it before. */
-export function atEnd(close: () => Promise<void>): () => Promise<void> {
-  let closed: Promise<void> | undefined;
-  const once = () => {
-    opened.delete(once);
-    closed ??= close();
-    return closed;
-  };
-  opened.add(once);
-  return once;
-}
 
 function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout = 30_000 }: TestDatabaseOptions): DatabaseOptions {
   return { observe, statementTimeout, transactionTimeout };

@@ -16,7 +16,8 @@ import type { Viewer } from '../../src/access/viewer.ts';
 import type { Config } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
 import { createGateway, type Gateway } from '../../src/gateway.ts';
-import { atEnd, createUser, createViewer, openTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
+import { atEnd } from './at-end.ts';
+import { createUser, createViewer, openTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 
 type GatewayConfig = Parameters<typeof createGateway>[0]['config'];
 

@@ -5,17 +5,10 @@
  *     const { status, headers, json } = await server.send({ token, body: { query: '{ viewer { address } }' } });
  */
 import { once } from 'node:events';
-import {
-  type ClientRequest,
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  request,
-  type Server,
-} from 'node:http';
+import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll } from 'vitest';
 import type { Gateway } from '../../src/gateway.ts';
+import { atEnd } from './at-end.ts';
 
 export interface Sent {
   method?: string;
@@ -43,19 +36,14 @@ export interface Listener {
   open(sent: Sent): ClientRequest;
 }
 
-const listening = new Set<Server>();
-afterAll(async () => {
-  for (const server of listening) {
+export async function listen(gateway: Pick<Gateway, 'createServer'>): Promise<Listener> {
+  const server = gateway.createServer();
+  atEnd(() => {
     const closed = once(server, 'close');
     server.close();
     server.closeAllConnections();
-    await closed;
-  }
-});
-
-export async function listen(gateway: Pick<Gateway, 'listener'>): Promise<Listener> {
-  const server = createServer(gateway.listener);
-  listening.add(server);
+    return closed;
+  });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const open: Listener['open'] = ({ method = 'POST', path = '/graphql', token, headers = {}, body }) => {

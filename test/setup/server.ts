@@ -14,7 +14,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { atEnd } from './at-end.ts';
 import { temporaryFolder } from './folder.ts';
 import type { Answer } from './gateway.ts';
 
@@ -91,14 +91,6 @@ interface Job {
 const SOURCES = new URL('../../src/', import.meta.url);
 const PRELOAD = new URL('end-with-stdin.ts', import.meta.url).href;
 
-const jobs = new Set<Job>();
-afterAll(async () => {
-  for (const { child, ended } of jobs) {
-    child.kill('SIGKILL');
-    await ended;
-  }
-});
-
 function run(script: string, args: readonly string[], env: Environment): Job {
   const folder = temporaryFolder();
   const child = spawn(process.execPath, ['--import', PRELOAD, fileURLToPath(new URL(script, SOURCES)), ...args], {
@@ -113,12 +105,13 @@ function run(script: string, args: readonly string[], env: Environment): Job {
     });
   }
   const ended = once(child, 'close').then(([code, signal]): Ended => {
-    jobs.delete(job);
     return { code, signal, ...written };
   });
-  const job: Job = { child, written, ended };
-  jobs.add(job);
-  return job;
+  atEnd(() => {
+    child.kill('SIGKILL');
+    return ended;
+  });
+  return { child, written, ended };
 }
 
 async function wrote({ child, written, ended }: Job, text: RegExp): Promise<RegExpExecArray> {

@@ -7,14 +7,15 @@
  *     expect(await watch.end).toBe('LEFT_GROUP');              // a code, or "complete"
  */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GraphQLFormattedError } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
+import type { Sql } from '../../src/db/sql.ts';
 import type { Gateway } from '../../src/gateway.ts';
-import { atEnd } from './database.ts';
+import { atEnd } from './at-end.ts';
+import { sql } from './database.ts';
 
 export const TRANSPORTS = ['websocket', 'sse'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
@@ -52,10 +53,9 @@ export interface ListeningGateway {
 
 /** Lets a gateway listen, with WebSockets, until it is stopped or the file's tests are over. */
 export async function listen(gateway: Gateway): Promise<ListeningGateway> {
-  const server = createServer(gateway.listener);
+  const server = gateway.createServer();
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
-  gateway.attachWebSocket(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -82,6 +82,13 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`It never came to be: ${JSON.stringify(what())}`);
     await sleep(10);
   }
+}
+
+/** Waits until streams across groups stand behind every record that there is: no write is open that began before them. */
+export async function settled(db: Sql): Promise<void> {
+  const waiting = `select from changes where generation = (select generation from gateway_state)
+    and xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint limit 1`;
+  await until(async () => (await sql(db, waiting)).length === 0);
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects to be there

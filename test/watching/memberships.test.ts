@@ -3,7 +3,7 @@ import { encodeMembershipsCursor } from '../../src/changes/cursor.ts';
 import type { MarkedPosition } from '../../src/changes/read-log.ts';
 import { sql } from '../setup/database.ts';
 import { openTestGateway } from '../setup/gateway.ts';
-import { listen, MEMBERSHIP_CHANGES, TRANSPORTS, type WatchedEvent, watchOver } from '../setup/watch.ts';
+import { listen, MEMBERSHIP_CHANGES, settled, TRANSPORTS, type WatchedEvent, watchOver } from '../setup/watch.ts';
 import { addGroup, deleteGroup, editMembers } from './setup.ts';
 
 const gateway = await openTestGateway();
@@ -14,6 +14,7 @@ const told = (events: WatchedEvent[]) => events.map(({ kind, gid }) => [kind, gi
 test.each(TRANSPORTS)('the memberships of an address, live and from a cursor, over %s', async (transport) => {
   const caller = await gateway.caller();
   const old = await addGroup(caller, { members: [{ addresses: ['ann', 'bob'] }] });
+  await settled(gateway.db);
   const watch = watchOver(transport, server, caller.token, MEMBERSHIP_CHANGES, { address: 'ann', snapshot: true });
   await watch.ready();
   expect(told(watch.events)).toEqual([

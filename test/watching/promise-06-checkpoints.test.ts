@@ -7,6 +7,7 @@ import {
   isCheckpoint,
   listen,
   MEMBERSHIP_CHANGES,
+  settled,
   TRANSPORTS,
   until,
   type Watch,
@@ -22,6 +23,7 @@ const checkpoints = (watch: Watch) => watch.events.filter(isCheckpoint);
 test.each(TRANSPORTS)('promise 6, idle is not silence: Checkpoints bear the current cursor, over %s', async (transport) => {
   const caller = await gateway.caller();
   const { gid } = await addGroup(caller, { members: [{ addresses: ['ann'] }] });
+  await settled(gateway.db);
   const group = watchOver(transport, server, caller.token, GROUP_CHANGES, { gid });
   const app = watchOver(transport, server, caller.token, APP_CHANGES);
   const memberships = watchOver(transport, server, caller.token, MEMBERSHIP_CHANGES, { address: 'ann' });

@@ -4,7 +4,7 @@ import { pruneChanges } from '../../src/changes/retention.ts';
 import { purgeGroup } from '../../src/groups/purge.ts';
 import { sql } from '../setup/database.ts';
 import { type Caller, openTestGateway } from '../setup/gateway.ts';
-import { APP_CHANGES, GROUP_CHANGES, isReady, listen, MEMBERSHIP_CHANGES, watchOver } from '../setup/watch.ts';
+import { APP_CHANGES, GROUP_CHANGES, isReady, listen, MEMBERSHIP_CHANGES, settled, watchOver } from '../setup/watch.ts';
 import { addGroup, deleteGroup, editMembers, setGroup } from './setup.ts';
 
 const gateway = await openTestGateway();
@@ -27,7 +27,9 @@ async function recordsBehind(query: string, variables: object, { token } = calle
 
 const endOf = async (...args: Parameters<typeof recordsBehind>) => (await recordsBehind(...args)).end;
 
+/** The position behind all that was written before. */
 async function cursorOf(query: string, variables: object, { token } = caller): Promise<string> {
+  await settled(db);
   const watch = watchOver('sse', server, token, query, variables);
   await watch.ready();
   await watch.stop();
@@ -176,7 +178,7 @@ test('promise 7: a database moved to another server gets a new generation, and i
   expect(await sql(moved.db, 'select generation from gateway_state')).toEqual([{ generation: 2 }]);
   await setGroup(app, { gid, name: 'here' });
   const all = watchOver('sse', listening, app.token, APP_CHANGES, { after: begin.events[0]?.['cursor'] });
-  await all.ready();
+  await all.until(() => all.records.length === 2);
   expect(all.records.map(({ version }) => version)).toEqual([1, 2]);
   await all.stop();
   const lost = watchOver('sse', listening, app.token, APP_CHANGES, { after: begin.records[0]?.['cursor'] });
