@@ -34,7 +34,7 @@ export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
  * Ends an answer whose bytes are written. What the client still sends is thrown away for a while first: a connection that
  * is closed on unread bytes is reset, and most clients would never see the answer.
  */
-export function endAfterBody(req: IncomingMessage, res: ServerResponse): void {
+export function endAfterBody(req: IncomingMessage, res: ServerResponse, linger = LINGER): void {
   if (req.complete) {
     res.end();
     return;
@@ -43,7 +43,7 @@ export function endAfterBody(req: IncomingMessage, res: ServerResponse): void {
     clearTimeout(timer);
     res.end();
   };
-  const timer = setTimeout(end, LINGER);
+  const timer = setTimeout(end, linger);
   req.once('end', end);
   req.once('close', end);
   req.resume();

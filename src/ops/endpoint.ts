@@ -20,6 +20,8 @@ export interface OpEndpointDeps {
   authenticate: (authorization: string) => Promise<Viewer | null>;
   tokensRevoked: () => Promise<void>;
   requestId: () => string;
+  /** How long a client may go on sending a body that was refused, in milliseconds; body.ts has the default. */
+  linger?: number;
 }
 
 export const OP_PATHS: ReadonlySet<string> = new Set(['/backend', '/backend/', '/api.php']);
@@ -72,7 +74,8 @@ async function exchange(deps: OpEndpointDeps, req: IncomingMessage, res: ServerR
     if (known.error === 'SERVERERROR') deps.log.error({ err: error, requestId, op: knownOp(known) }, 'unexpected error');
   }
   const { op, id, error, viewer } = known;
-  answer(req, res, requestId, { op, id, result: !error, error, ...result });
+  write(req, res, requestId, { op, id, result: !error, error, ...result });
+  endAfterBody(req, res, deps.linger);
   const ms = Math.round((performance.now() - begun) * 10) / 10;
   deps.log.info({ requestId, method: req.method, path, status: 200, ms, app: viewer?.appName, op: knownOp(known), error }, 'op');
 }
@@ -119,7 +122,7 @@ function orElse<T>(code: OpCode, read: () => T): T {
   }
 }
 
-function answer(req: IncomingMessage, res: ServerResponse, requestId: string, body: Answer): void {
+function write(req: IncomingMessage, res: ServerResponse, requestId: string, body: Answer): void {
   const text = JSON.stringify(body);
   res.writeHead(200, {
     ...HEADERS,
@@ -129,5 +132,4 @@ function answer(req: IncomingMessage, res: ServerResponse, requestId: string, bo
     ...(req.complete ? {} : { Connection: 'close' }),
   });
   res.write(text);
-  endAfterBody(req, res);
 }

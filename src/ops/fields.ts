@@ -19,9 +19,11 @@ import type { Wire } from './wire.ts';
 export interface Field<T> {
   /** Its places in a JSON body, dotted; the first that holds something counts. */
   json: readonly string[];
-  /** Its names in a form and in the query. */
+  /** Its names in a form and in the query; the first counts here too. */
   flat: readonly string[];
   read: Reader<T>;
+  /** Of several values in one body, form or query the first counts that is neither false nor 0, else the first. */
+  firstNonZero?: true;
 }
 
 const words = (list: string) => (list === '' ? [] : list.split(' '));
@@ -30,6 +32,9 @@ const words = (list: string) => (list === '' ? [] : list.split(' '));
 function field<T>(read: Reader<T>, json: string, flat = ''): Field<T> {
   return { json: words(json), flat: words(flat), read };
 }
+
+/** For clients that fill in every place, one with the value and the others with its default. */
+const firstNonZero = <T>(wanted: Field<T>): Field<T> => ({ ...wanted, firstNonZero: true });
 
 export const ENVELOPE = {
   op: field(text, 'op', 'op'),
@@ -55,9 +60,9 @@ export const LEVELS = {
   list: field(level, 'group.permissions.list'),
 };
 export const VALIDITY = {
-  start: field(seconds, 'group.validity.start group.start'),
-  duration: field(seconds, 'group.validity.duration group.duration', 'duration expiry'),
-  extension: field(seconds, 'group.validity.expiryext group.expiryext', 'expiryext'),
+  start: firstNonZero(field(seconds, 'group.validity.start group.start')),
+  duration: firstNonZero(field(seconds, 'group.validity.duration group.duration', 'duration expiry')),
+  extension: firstNonZero(field(seconds, 'group.validity.expiryext group.expiryext', 'expiryext')),
 };
 export const CALL_DEFAULT = field(boolean, 'group.call.default');
 export const CALL_PACKED = field(packedCall, '', 'sflags');
@@ -68,7 +73,7 @@ export const CALL = {
 };
 
 export const ADDRESSES = field(addresses, 'group.members.m', 'm');
-export const REMOVE = field(boolean, 'group.members.remove group.members.delete group.delete', 'delete');
+export const REMOVE = firstNonZero(field(boolean, 'group.members.remove group.members.delete group.delete', 'delete'));
 /** groupset and groupadd have no delete in the flat style. */
 export const REMOVE_IN_SETTINGS = { ...REMOVE, flat: [] };
 export const MEMBER_PERMISSIONS = {
@@ -121,17 +126,28 @@ function at(json: object | undefined, place: string): unknown {
   return value;
 }
 
-/** The first value that is not empty: the body's, then the query's. `flat`: it stood in a form or in the query. */
-export function find<T>(wire: Wire, { json, flat, read }: Field<T>): { value: T; flat: boolean } | undefined {
-  for (const place of json) {
-    const value = at(wire.json, place);
-    if (!isEmpty(value)) return { value: read(value), flat: false };
+/** Of the values in a field's places the one that counts; undefined where all are empty. */
+function pick<T>(values: readonly unknown[], { read, firstNonZero }: Field<T>): T | undefined {
+  let first: T | undefined;
+  for (const given of values) {
+    if (isEmpty(given)) continue;
+    const value = read(given);
+    if (value || !firstNonZero) return value;
+    first ??= value;
   }
+  return first;
+}
+
+/** What the body says, else what the query says. `flat`: it stood in a form or in the query. */
+export function find<T>(wire: Wire, wanted: Field<T>): { value: T; flat: boolean } | undefined {
+  const { json, flat } = wanted;
+  const inJson = json.map((place) => at(wire.json, place));
+  const given = pick(inJson, wanted);
+  if (given !== undefined) return { value: given, flat: false };
   for (const parameters of [wire.form, wire.query]) {
-    for (const name of flat) {
-      const value = parameters?.get(name);
-      if (value !== undefined) return { value: read(value), flat: true };
-    }
+    const inFlat = flat.map((name) => parameters?.get(name));
+    const value = pick(inFlat, wanted);
+    if (value !== undefined) return { value, flat: true };
   }
   return undefined;
 }

@@ -1,18 +1,28 @@
 /** What of the op endpoint takes several connections, or many transactions. */
 import { expect, test } from 'vitest';
-import { openOps } from '../ops/setup.ts';
+import { type OpApp, openOps } from '../ops/setup.ts';
 import { sql } from '../setup/database.ts';
+import { callerOf } from '../setup/gateway.ts';
 
 const ops = await openOps();
 const { db } = ops.gateway;
 
-test('RATELIMIT while more writes wait for a group than the gateway takes on; afterwards all is well', async () => {
-  const app = await ops.app();
-  const gid: number = (await app.json({ op: 'groupadd', group: { members: { m: 'ann' } } }))['group'].gid;
+/** As many writes as the gateway takes on wait for the group, until the returned function is called. */
+function fillQueue(app: OpApp, gid: number): () => Promise<void> {
   const key = `${app.viewer.appId}:${gid}`;
   let release = () => {};
   const held = db.exclusive(key, () => new Promise<void>((resolve) => (release = resolve)));
   const waiting = Array.from({ length: 1_000 }, () => db.exclusive(key, async () => {}));
+  return async () => {
+    release();
+    await Promise.all([held, ...waiting]);
+  };
+}
+
+test('RATELIMIT while more writes wait for a group than the gateway takes on; afterwards all is well', async () => {
+  const app = await ops.app();
+  const gid: number = (await app.json({ op: 'groupadd', group: { members: { m: 'ann' } } }))['group'].gid;
+  const release = fillQueue(app, gid);
   for (const [op, group] of Object.entries({
     groupset: { gid, name: 'N' },
     groupdel: { gid },
@@ -21,10 +31,47 @@ test('RATELIMIT while more writes wait for a group than the gateway takes on; af
     expect(await app.json({ op, group })).toEqual({ op, result: false, error: 'RATELIMIT' });
   }
   expect(await app.json({ op: 'groupget', group: { gid } })).toMatchObject({ result: true });
-  release();
-  await Promise.all([held, ...waiting]);
+  await release();
   expect(await app.state(gid)).toMatchObject({ version: 2, members: [['ann', 31, 0]] });
   expect(await app.json({ op: 'groupdel', group: { gid } })).toEqual({ op: 'groupdel', result: true, group: { gid } });
+});
+
+test('userdel that fails halfway has ended the tokens and left the groups before; sent again, it goes on', async () => {
+  const app = await ops.app();
+  const gids: number[] = [];
+  for (let index = 0; index < 3; index++) {
+    gids.push((await app.json({ op: 'groupadd', group: { members: { m: 'ann,bob' } } }))['group'].gid);
+  }
+  const { token } = (await app.json({ op: 'useradd', user: { address: 'ann' } }))['user'];
+  const ann = callerOf(ops.gateway, db, { viewer: app.viewer, token });
+  const address = async () => (await ann.send('{ viewer { address } }')).data?.['viewer']?.address;
+  const states = () => Promise.all(gids.map((gid) => app.state(gid)));
+  const left = { version: 3, records: 3, memberCount: 1, members: [['bob', 31, 0]] };
+  const untouched = {
+    ...{ version: 2, records: 2, memberCount: 2 },
+    members: [
+      ['ann', 31, 0],
+      ['bob', 31, 0],
+    ],
+  };
+  const request = { op: 'userdel', user: { address: 'ann' } };
+  expect(await address()).toBe('ann');
+
+  const release = fillQueue(app, gids[1] as number);
+  expect(await app.json(request)).toEqual({ op: 'userdel', result: false, error: 'RATELIMIT' });
+  expect(await address()).toBeUndefined();
+  expect(await states()).toMatchObject([left, untouched, untouched]);
+  await release();
+  expect(await states()).toMatchObject([left, untouched, untouched]);
+  expect(await app.json(request)).toEqual({ op: 'userdel', result: true, user: { address: 'ann' } });
+  expect(await states()).toMatchObject([left, left, left]);
+  expect(await address()).toBeUndefined();
+  const removals = await sql(
+    db,
+    `select gid, data->'addresses' as addresses from changes where app_id = $1 and kind = 8 order by id`,
+    [app.viewer.appId],
+  );
+  expect(removals).toEqual(gids.map((gid) => ({ gid, addresses: ['ann'] })));
 });
 
 test('SERVERERROR when the database takes too long, with nothing written', async () => {

@@ -204,6 +204,7 @@ describe('BADPARA', () => {
       ['duration', { validity: { duration: value } }],
       ['start', { start: value }],
       ['expiryext', { expiryext: value }],
+      ['duration, beside 0', { validity: { duration: 0 }, duration: value }],
     ]),
     ...[3, -1, '3', 'x', true, 1.5].flatMap((value): [string, Json][] =>
       ['send', 'recv', 'pub', 'sub', 'list'].map((action) => ['permissions', { permissions: { [action]: value } }]),
@@ -224,6 +225,7 @@ describe('BADPARA', () => {
       ['members.admin', { members: { m: 'ann', admin: { adduser: value } } }],
       ['members.remove', { members: { m: 'ann', remove: value } }],
       ['group.delete', { delete: value, members: { m: 'ann' } }],
+      ['group.delete, beside remove: false', { delete: value, members: { m: 'ann', remove: false } }],
     ]),
     ...[5, 'x', ['send']].flatMap((value): [string, Json][] => [
       ['members.permissions', { members: { m: 'ann', permissions: value } }],

@@ -86,6 +86,11 @@ describe('validity', () => {
     ['a negative duration', { validity: { duration: -5 } }, YEAR],
     ['directly in group', { duration: '7200' }, 7200],
     ['directly in group, beside validity', { validity: { start: 60 }, duration: 7200 }, 7200],
+    ['0 in validity, a value in group', { validity: { start: 0, duration: 0 }, duration: 7200 }, 7200],
+    ['a negative one in validity, a value in group', { validity: { duration: -1 }, duration: '7200' }, 7200],
+    ['a value in validity, 0 in group', { validity: { duration: 7200 }, duration: 0 }, 7200],
+    ['a value in each', { validity: { duration: 7200 }, duration: 3600 }, 7200],
+    ['0 in each', { validity: { duration: 0 }, duration: '0' }, YEAR],
     ['the longest', { validity: { duration: 2 ** 31 - 1 } }, 2 ** 31 - 1],
   ])('%s', async (_, group, seconds) => {
     expect(await length(await added(group))).toBe(seconds);
@@ -94,25 +99,32 @@ describe('validity', () => {
   test('start and expiryext, in validity and directly in group; a negative start is now', async () => {
     const inside = await read(await added({ validity: { start: 86_400, expiryext: 30 } }));
     const beside = await read(await added({ start: 86_400, expiryext: '30', validity: { start: '' } }));
+    const zeros = await read(await added({ start: 86_400, expiryext: 30, validity: { start: 0, expiryext: 0 } }));
     const past = await read(await added({ start: -86_400, expiryext: -1 }));
     expect(beside['validity'].startsat - inside['validity'].startsat).toBeLessThan(3600);
+    expect(zeros['validity'].startsat - inside['validity'].startsat).toBeLessThan(3600);
+    expect(zeros['validity'].startsat).toBeGreaterThanOrEqual(inside['validity'].startsat);
     expect(inside['validity'].startsat - past['validity'].startsat).toBeGreaterThan(86_400 - 3600);
-    expect([inside, beside, past].map(({ validity }) => validity.expiryext)).toEqual([30, 30, 0]);
+    expect([inside, beside, zeros, past].map(({ validity }) => validity.expiryext)).toEqual([30, 30, 30, 0]);
   });
 
   test('in groupset a duration of 0 changes nothing, and expiryext 0 turns the extension off', async () => {
     const gid = await added({ duration: 7200, expiryext: 60 });
     await set(gid, { validity: { start: 0, duration: 0 } });
     expect(await app.state(gid)).toMatchObject({ version: 1, records: 1 });
-    await set(gid, { validity: { start: -1, duration: -1, expiryext: 0 } });
+    await set(gid, { validity: { start: -1, duration: -1, expiryext: 0 }, expiryext: 0 });
     expect((await read(gid))['validity'].expiryext).toBe(0);
     expect(await app.state(gid)).toMatchObject({ version: 2, records: 2 });
     expect(await length(gid)).toBe(7200);
+    await set(gid, { validity: { start: 0, duration: 0, expiryext: 0 }, duration: 9_000, expiryext: 90 });
+    expect((await read(gid))['validity'].expiryext).toBe(90);
+    expect(await length(gid)).toBeGreaterThanOrEqual(9_000);
   });
 
   test.each(['duration', 'expiry'])('%s in a form; 0 is the default', async (name) => {
     expect(await length(await form({ op: 'groupadd', [name]: 90 }))).toBe(90);
     expect(await length(await form({ op: 'groupadd', [name]: 0 }))).toBe(YEAR);
+    expect(await length(await form({ op: 'groupadd', duration: 0, expiry: 0, [name]: 90 }))).toBe(90);
   });
 });
 
@@ -133,6 +145,9 @@ describe('members', () => {
     ['members.delete', { members: { m: 'ann', delete: true } }],
     ['group.delete', { members: { m: 'ann' }, delete: true }],
     ['group.delete: 1', { members: { m: 'ann' }, delete: 1 }],
+    ['group.delete, beside members.remove: false', { members: { m: 'ann', remove: false }, delete: true }],
+    ['members.delete, beside false in the other places', { members: { m: 'ann', remove: 0, delete: '1' }, delete: 'false' }],
+    ['members.remove, beside group.delete: 0', { members: { m: 'ann', remove: 1 }, delete: 0 }],
   ])('%s removes, in groupeditmembers and in groupset; groupadd ignores such members', async (_, group) => {
     const first = await added({ members: { m: 'ann,bob' } });
     await edit(first, group);
@@ -147,7 +162,7 @@ describe('members', () => {
   test.each([false, 0, '0', 'false', 'False'])('remove: %o adds', async (remove) => {
     const gid = await added({ members: { m: 'ann', remove } });
     await edit(gid, { members: { m: 'bob', remove } });
-    await set(gid, { members: { m: 'cem', remove } });
+    await set(gid, { members: { m: 'cem', remove, delete: remove }, delete: remove });
     expect(await addresses(gid)).toEqual(['ann', 'bob', 'cem']);
   });
 
@@ -185,7 +200,7 @@ describe('members', () => {
     expect(await addresses(gid)).toEqual(['ann', 'bob']);
   });
 
-  test('100,000 and more are too many', async () => {
+  test('100,001 are too many', async () => {
     const gid = await added();
     const m = Array.from({ length: 100_001 }, (_, index) => `u${index}`).join();
     expect(await app.json({ op: 'groupeditmembers', group: { gid, members: { m } } })).toEqual({
@@ -328,12 +343,29 @@ describe('what is unknown or empty is ignored', () => {
     ['nulls', { name: null, flags: null, active: null, validity: null, members: null, permissions: null, call: null }],
     ['empty strings', { name: '', flags: '', active: '', validity: '', members: '', permissions: '', call: '', type: '' }],
     ["PHP's empty objects", { validity: [], members: [], permissions: [], call: [] }],
-    ['unknown names', { profile: 'x', topic: { deep: [1, 2, { a: null }] }, constructor: 1, __proto__: { name: 'P' } }],
+    ['unknown names', { profile: 'x', topic: { deep: [1, 2, { a: null }] }, constructor: 1 }],
     ['empty ones inside', { validity: { start: null, duration: '' }, members: { m: '' }, call: { flags: '', default: null } }],
   ])('%s', async (_, group) => {
     const gid = await added({ name: 'N', ...group, ...(group['name'] === undefined ? {} : { name: 'N' }) });
     await set(gid, group);
     expect(await app.state(gid)).toMatchObject({ version: 1, records: 1, members: [] });
+  });
+
+  test('__proto__, whatever stands under it', async () => {
+    const settings = { name: 'P', flags: 2, active: 0, duration: 60, call: { maxdur: 60 }, members: { m: 'zoe' } };
+    // With brackets: without them it would set the literal's prototype, and not be sent.
+    const group = { ['__proto__']: settings, call: { ['__proto__']: settings.call } };
+    const body = { op: 'groupadd', group, ['__proto__']: { id: 7, group: settings } };
+    expect(JSON.stringify(body)).toContain('"__proto__":{"id":7');
+    const answer = await app.json(body);
+    expect(answer).toEqual({ op: 'groupadd', result: true, group: { gid: expect.any(Number) } });
+    const { gid } = answer['group'];
+    const made = await read(gid);
+    expect(made).toMatchObject({ name: '', flags: 0, active: true, call: { maxdur: 0 } });
+    expect(made['validity'].expiresat - made['validity'].startsat).toBe(YEAR);
+    await set(gid, group);
+    expect(await app.state(gid)).toMatchObject({ version: 1, records: 1, members: [] });
+    expect({}).not.toHaveProperty('name');
   });
 
   test('in a query', async () => {
@@ -373,6 +405,16 @@ describe('body and query', () => {
     });
     expect(op).toBe('groupadd');
     expect(await read(group.gid)).toMatchObject({ name: 'Body', flags: 2 });
+  });
+
+  test('a false or a 0 of the body wins too', async () => {
+    const group = { gid: await added({ members: { m: 'ann' } }), members: { m: 'ann,bob', remove: false } };
+    const body = JSON.stringify({ op: 'groupeditmembers', token, group });
+    expect(await ops.answer({ method: 'POST', query: { delete: 1 }, headers: JSON_TYPE, body })).toMatchObject({ result: true });
+    expect(await addresses(group.gid)).toEqual(['ann', 'bob']);
+    const off = flat({ op: 'groupadd', token, expiryext: 0 });
+    const made = await ops.answer({ method: 'POST', query: { expiryext: 60 }, headers: FORM_TYPE, body: off });
+    expect((await read(made['group'].gid))['validity'].expiryext).toBe(0);
   });
 
   test('percent codes, in capitals or not, and plus signs', async () => {

@@ -1,9 +1,12 @@
 /** The endpoint as HTTP: methods, limits, modes, and what the log gets. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import { createOpEndpoint } from '../../src/ops/endpoint.ts';
 import { sql } from '../setup/database.ts';
-import { openTestGateway } from '../setup/gateway.ts';
+import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, sendHttp } from './setup.ts';
 
 const lines: Json[] = [];
@@ -13,6 +16,7 @@ const app = await ops.app();
 const { token, viewer } = app;
 const PATHS = ['/backend', '/backend/', '/api.php'];
 const LIMIT = 8 * 1024 * 1024;
+const HOUR = 3_600_000;
 const TOO_LARGE = { result: false, error: 'TOOLARGE' };
 
 const changes = async () => (await sql<{ count: number }>(db, 'select count(*)::int as count from changes'))[0]?.count;
@@ -73,6 +77,17 @@ describe('a body over 8 MiB', () => {
     return envelope.replace('""', `"${'x'.repeat(length - envelope.length)}"`);
   };
 
+  /** The endpoint with a patience of its own for those that go on sending, in milliseconds. */
+  const withLinger = async (linger: number) => {
+    const endpoint = createOpEndpoint({
+      ...{ db, log: pino({ level: 'silent' }), mode: 'on', bodyLimit: LIMIT, linger, requestId: () => 'id' },
+      ...{ authenticate: async () => null, tokensRevoked: async () => {} },
+    });
+    const server = createServer(endpoint).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return { server, port: (server.address() as AddressInfo).port };
+  };
+
   test('the limit itself is taken, a byte more is not', async () => {
     const send = (body: string) => ops.answer({ method: 'POST', headers: JSON_TYPE, body });
     expect(request(LIMIT)).toHaveLength(LIMIT);
@@ -105,13 +120,33 @@ describe('a body over 8 MiB', () => {
     socket.destroy();
   });
 
+  test('a client that stalls after it has the answer is closed after a while', async () => {
+    const stalled = async (linger: number) => {
+      const { server, port } = await withLinger(linger);
+      const socket = connect(port, '127.0.0.1');
+      socket.write(`POST /backend HTTP/1.1\r\nHost: x\r\nContent-Length: ${LIMIT + 1}\r\n\r\n{"op":`);
+      let received = '';
+      while (!received.includes('}')) received += String((await once(socket, 'data'))[0]);
+      expect(JSON.parse(received.slice(received.indexOf('{')))).toEqual(TOO_LARGE);
+      return { server, socket };
+    };
+    // The answer does not wait for the end of the patience.
+    const hour = await stalled(HOUR);
+    hour.socket.destroy();
+    const moment = await stalled(100);
+    await once(moment.socket, 'close');
+    for (const { server } of [hour, moment]) await once(server.close(), 'close');
+  }, 30_000);
+
   test('eight clients that send 100 MB all the same get the answer, and memory stays flat', async () => {
     const MEGABYTE = Buffer.alloc(1024 * 1024, 0x61);
+    // However slow the machine: nobody is cut off.
+    const { server, port } = await withLinger(HOUR);
     const memory = () => process.memoryUsage().arrayBuffers;
     const before = memory();
     let peak = before;
     const upload = async (header: string, frame: (chunk: Uint8Array) => Uint8Array) => {
-      const socket = connect(ops.port, '127.0.0.1');
+      const socket = connect(port, '127.0.0.1');
       let received = '';
       socket.on('data', (data) => {
         received += String(data);
@@ -132,6 +167,7 @@ describe('a body over 8 MiB', () => {
       upload('Transfer-Encoding: chunked', chunk),
     ]);
     expect(await Promise.all(uploads)).toEqual(Array(8).fill(TOO_LARGE));
+    await once(server.close(), 'close');
     // 800 MB went by. What four chunked bodies may hold before they are refused is 32 MiB; the test's own chunks are in it too.
     expect(peak - before).toBeLessThan(200 * MEGABYTE.length);
   });
@@ -146,6 +182,35 @@ test('a client that goes away in the middle of its body runs nothing', async () 
   await once(socket.resume(), 'close');
   expect(await changes()).toBe(before);
   expect(await app.json({ op: 'appstats' })).toMatchObject({ result: true });
+});
+
+test('any origin may call, whatever ALLOWED_ORIGINS says', async () => {
+  const strict = gatewayOn(db, { config: { allowedOrigins: ['https://app.example'] } });
+  const server = strict.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const query = { op: 'appstats', token };
+  for (const method of ['GET', 'OPTIONS']) {
+    const answer = await sendHttp(port, { method, query, headers: { Origin: 'https://elsewhere.example' } });
+    expect(answer.headers).toMatchObject({ 'access-control-allow-origin': '*' });
+    expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+    if (method === 'GET') expect(JSON.parse(answer.text)).toMatchObject({ result: true });
+  }
+  server.close();
+  server.closeAllConnections();
+});
+
+test('what Node refuses itself, with a status of its own', async () => {
+  const before = await changes();
+  const query = { op: 'groupadd', token };
+  expect((await ops.send({ method: 'POST', query, headers: { Expect: 'more' }, body: '{}' })).status).toBe(417);
+  const socket = connect(ops.port, '127.0.0.1');
+  socket.write(`GET /backend?${flat(query)} HTTP/1.1\r\n\r\n`);
+  expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 400 /);
+  socket.destroy();
+  expect(await changes()).toBe(before);
+  const awaited = await ops.send({ method: 'POST', query, headers: { Expect: '100-continue' }, body: '{}' });
+  expect(JSON.parse(awaited.text)).toMatchObject({ result: true });
 });
 
 describe('OP_ENDPOINT', () => {
