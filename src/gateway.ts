@@ -12,6 +12,8 @@ import { createContext } from './graphql/context.ts';
 import { GRAPHIQL } from './graphql/graphiql.ts';
 import { requestState, useAuthentication } from './graphql/plugins/authentication.ts';
 import { useCors } from './graphql/plugins/cors.ts';
+import { useDocumentSize } from './graphql/plugins/document-size.ts';
+import { useListLimit } from './graphql/plugins/list-limit.ts';
 import { currentRequestId, useLogging, withRequestId } from './graphql/plugins/logging.ts';
 import { maskErrors } from './graphql/plugins/masking.ts';
 import { useRequestBody } from './graphql/plugins/request-body.ts';
@@ -76,6 +78,8 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
       useCors(config.allowedOrigins),
       useAuthentication((authorization) => authenticator.authenticate(authorization), config.production),
       useRequestBody(config.bodyLimit),
+      useDocumentSize(),
+      useListLimit(),
       useServerSentEvents(mask),
       {
         // GraphiQL's page is 9 MB and the same for everybody; other answers of its URL are not.

@@ -6,6 +6,14 @@ import { type PageArgs, pageSize } from '../pages.ts';
 export const MAX_NODES = 100_000;
 export const MAX_DEPTH = 12;
 
+/** The largest document that is parsed: brackets within each other; operations and fragments; fields and other names. */
+export const MAX_NESTING = 200;
+export const MAX_DEFINITIONS = 500;
+export const MAX_NAMES = 10_000;
+
+/** The most lists and mutations of an operation: each costs statements of its own. */
+export const MAX_LISTS = 200;
+
 /** What one node weighs. The plugin counts 1 for each `__typename`, which must not add up to a node. */
 export const NODE = 10_000_000;
 

@@ -10,7 +10,7 @@ const { port, send } = await listen(gateway);
 const { token } = await gateway.caller();
 
 // As java.net.http.HttpClient and curl --http2 send them.
-const OFFERS = [
+const OFFERS: Record<string, string>[] = [
   { Connection: 'Upgrade, HTTP2-Settings', Upgrade: 'h2c', 'HTTP2-Settings': 'AAMAAABkAAQAoAAAAAIAAAAA' },
   { Connection: 'Upgrade', Upgrade: 'TLS/1.2' },
 ];

@@ -1,0 +1,112 @@
+/** What is refused before it is parsed or validated, whoever asks: both would run out of stack, or of time. */
+import { describe, expect, test } from 'vitest';
+import { sizeOf } from '../src/graphql/plugins/document-size.ts';
+import { openTestGateway } from './setup/gateway.ts';
+import { StatementRecorder } from './setup/recorder.ts';
+
+const recorder = new StatementRecorder();
+const lines: Record<string, unknown>[] = [];
+const gateway = await openTestGateway({ observe: recorder.observe, onLog: (line) => lines.push(line), level: 'error' });
+const app = await gateway.caller();
+
+async function post(query: string, token?: string) {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+  if (token) headers['Authorization'] = `Bearer ${token}`;
+  const response = await gateway.fetch(
+    new Request('http://gateway/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) }),
+  );
+  return { status: response.status, ...((await response.json()) as { errors?: { extensions?: Record<string, unknown> }[] }) };
+}
+
+const nest = (levels: number, open: string, close: string, inside = '') => open.repeat(levels) + inside + close.repeat(levels);
+const chain = (length: number) =>
+  Array.from({ length }, (_, n) => `fragment f${n} on Query { ...f${n + 1} }`).join(' ') +
+  ` fragment f${length} on Query { viewer { address } } { ...f0 }`;
+const TOO_LARGE: [string, string, string][] = [
+  ['fields within fields', 'MAX_NESTING', nest(5_000, '{a', '}')],
+  ['fields that are never closed', 'MAX_NESTING', '{a'.repeat(5_000)],
+  ['lists within lists', 'MAX_NESTING', `{ group(gid: ${nest(5_000, '[', ']')}) { gid } }`],
+  ['objects within objects', 'MAX_NESTING', `{ group(gid: ${nest(5_000, '{a:', '}', '1')}) { gid } }`],
+  [
+    'what exists, within itself',
+    'MAX_NESTING',
+    `{ group(gid: "1") { ${nest(1_500, 'member(address: "a") { group {', '}}', 'gid')} } }`,
+  ],
+  ['behind a comment that a carriage return ends', 'MAX_NESTING', `# no\r${nest(5_000, '{a', '}')}`],
+  ['behind a string', 'MAX_NESTING', `{ group(gid: "\\"#") ${nest(5_000, '{a', '}')} }`],
+  ['behind a block string', 'MAX_NESTING', `{ group(gid: """\\"""{"#""") ${nest(5_000, '{a', '}')} }`],
+  ['fragments that spread the next', 'MAX_DEFINITIONS', chain(5_000)],
+  ['many operations', 'MAX_DEFINITIONS', 'query a { viewer { address } } '.repeat(501)],
+  ['many fields', 'MAX_NAMES', `{ ${'__typename '.repeat(10_001)} }`],
+  ['many directives', 'MAX_NAMES', `{ __typename ${'@include(if: true) '.repeat(10_001)} }`],
+];
+
+test.each(TOO_LARGE)('%s: refused with %s, with a token and without', async (_, limit, query) => {
+  for (const token of [app.token, undefined]) {
+    const names = await recorder.during(async () => {
+      const { status, errors } = await post(query, token);
+      expect([status, errors?.map(({ extensions }) => extensions?.['code'])]).toEqual([400, ['LIMIT_EXCEEDED']]);
+      expect(errors?.[0]?.extensions?.['limit']).toBe(limit);
+    });
+    expect(names).toEqual([]);
+  }
+  expect(lines).toEqual([]);
+});
+
+describe('what may be large', () => {
+  test('brackets in strings and comments are none', async () => {
+    const text = nest(5_000, '{', '');
+    const { status, data } = await app.send(`{ # ${text}
+      group(gid: "${text}") { gid } other: group(gid: """${text} \\""" ${text}""") { gid } }`);
+    expect([status, data]).toEqual([200, { group: null, other: null }]);
+  });
+
+  test('100,000 addresses in the document itself', async () => {
+    const addresses = Array.from({ length: 100_000 }, (_, n) => `"${n}"`);
+    const query = `mutation { groupEditMembers(input: { gid: "1", add: [{ addresses: [${addresses}] }] }) { __typename } }`;
+    expect((await app.send(query)).data).toEqual({ groupEditMembers: { __typename: 'GroupNotFound' } });
+  });
+
+  test('500 definitions with 200 brackets', () => {
+    const most = `query a ${nest(199, '{a', '}', '{a}')} `.repeat(500);
+    expect(sizeOf(most)).toEqual({ nesting: 200, definitions: 500, names: 500 * 202 });
+  });
+});
+
+describe('MAX_LISTS', () => {
+  const lists = (count: number) =>
+    Array.from({ length: count }, (_, n) => `a${n}: groups(first: 1) { edges { cursor } }`).join(' ');
+  const writes = (count: number) =>
+    Array.from({ length: count }, (_, n) => `a${n}: groupDel(input: { gid: "1" }) { __typename }`).join(' ');
+  const refused = async (query: string) => {
+    const names = await recorder.during(async () => {
+      const { status, errors } = await app.send(query);
+      expect([status, errors?.map(({ extensions }) => extensions)]).toEqual([
+        400,
+        [{ code: 'LIMIT_EXCEEDED', limit: 'MAX_LISTS', max: 200 }],
+      ]);
+    });
+    expect(names).toEqual([]);
+  };
+
+  test('200 lists pass, 201 do not', async () => {
+    expect((await app.send(`{ ${lists(200)} }`)).status).toBe(200);
+    await refused(`{ ${lists(201)} }`);
+    await refused(`{ ${lists(100)} viewer { ${lists(101)} } }`);
+    await refused(`{ groups { edges { node { ${lists(200).replaceAll('groups', 'members')} } } } }`);
+  });
+
+  test('mutations count as lists do', async () => {
+    expect((await app.send(`mutation { ${writes(200)} }`)).status).toBe(200);
+    await refused(`mutation { ${writes(201)} }`);
+  });
+
+  test('fragments count wherever they are spread', async () => {
+    const fragment = `fragment f on Query { ${lists(50)} }`;
+    const spread = (times: number) => Array.from({ length: times }, (_, n) => `...f ... { ...g${n} }`).join(' ');
+    const others = (times: number) =>
+      Array.from({ length: times }, (_, n) => `fragment g${n} on Query { v${n}: viewer { ${lists(20)} } }`).join(' ');
+    expect((await app.send(`{ ${spread(2)} } ${fragment} ${others(2)}`)).status).toBe(200);
+    await refused(`{ ${spread(3)} } ${fragment} ${others(3)}`);
+  });
+});
