@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { AppError, addApp, closeApp, makeFirstToken, setAppToken } from '../src/access/apps.ts';
+import { addToken } from '../src/access/manage-tokens.ts';
 import { Authenticator } from '../src/access/tokens.ts';
+import { SCOPES, type Viewer } from '../src/access/viewer.ts';
 import { APP_USAGE, runAppCommand } from '../src/app-commands.ts';
 import { GroupAddDocument } from '../src/generated/operations.ts';
 import { openTestDatabase, sql } from './setup/database.ts';
@@ -165,6 +167,23 @@ describe('the first token', () => {
     expect(await makeFirstToken(empty)).toBeUndefined();
     expect(await sql(empty, 'select name from apps')).toEqual([{ name: 'mine' }]);
   });
+});
+
+test('APP_TOKEN: a token that was there before is the environment’s from then on, whatever it was', async () => {
+  await using empty = await openTestDatabase();
+  const authenticate = (token: string) => new Authenticator(empty).authenticate(`Bearer ${token}`);
+  const first = (await makeFirstToken(empty)) as string;
+  await setAppToken(empty, first);
+  await setAppToken(empty, '2'.repeat(32));
+  expect(await authenticate(first)).toBeNull();
+  const viewer = (await authenticate('2'.repeat(32))) as Viewer;
+  const narrow = await addToken(empty, viewer, { scopes: ['READ'], expiresIn: 1 });
+  const user = await addToken(empty, viewer, { address: 'anna' });
+  await sql(empty, 'update tokens set expires_at = created_at where id = $1', [narrow.token.id]);
+  await setAppToken(empty, narrow.secret);
+  expect(await authenticate(narrow.secret)).toMatchObject({ scopes: SCOPES, token: { expiresAt: null } });
+  await expect(setAppToken(empty, user.secret)).rejects.toThrow('of a user');
+  expect(await authenticate(user.secret)).toMatchObject({ address: 'anna', scopes: ['READ', 'WRITE'] });
 });
 
 test('APP_TOKEN: the last value is valid, one by one, and a token of another app is refused', async () => {

@@ -124,6 +124,9 @@ describe('who is let in', async () => {
   });
 });
 
+// What was known before is worth nothing then, however busy the machine is: nothing is taken from it without a later reading.
+const A_SECOND = 1_000;
+
 describe('what is kept of a token', async () => {
   const { viewer } = await createViewer(db);
 
@@ -157,12 +160,8 @@ describe('what is kept of a token', async () => {
       const { header, id } = await tokenOf(viewer);
       for (const gateway of gateways) expect(await gateway.authenticate(header)).not.toBeNull();
       await (round === 1 ? revokeTokensOf(db, viewer, 'anna') : revokeToken(db, viewer, id));
-      const took = await eventually(
-        () => Promise.all(gateways.map((gateway) => gateway.authenticate(header))),
-        (found) => found.every((each) => each === null),
-      );
-      // A second, and room for a machine that is busy.
-      expect(took).toBeLessThan(3_000);
+      await sleep(A_SECOND);
+      expect(await Promise.all(gateways.map((gateway) => gateway.authenticate(header)))).toEqual([null, null, null]);
     }
   });
 
@@ -225,13 +224,9 @@ describe('what is kept of a token', async () => {
         (found) => (found ? 'in' : 'out'),
         () => 'error',
       );
-    const took = await eventually(
-      () => ask(header),
-      (answer) => answer === 'error',
-    );
-    expect(took).toBeLessThan(3_000);
-    expect(await ask(other.header)).toBe('error');
-    await sleep(1_200);
+    await sleep(A_SECOND);
+    for (const each of [header, other.header]) expect(await ask(each)).toBe('error');
+    await sleep(A_SECOND);
     expect(errors).toHaveLength(1);
     line.cut(false);
     expect(await ask(header)).toBe('out');
@@ -247,12 +242,8 @@ describe('what is kept of a token', async () => {
     const { header, id } = await tokenOf(viewer);
     expect(await authenticator.authenticate(header)).not.toBeNull();
     await revokeToken(db, viewer, id);
-    expect(
-      await eventually(
-        () => authenticator.authenticate(header),
-        (found) => found === null,
-      ),
-    ).toBeLessThan(3_000);
+    await sleep(A_SECOND);
+    expect(await authenticator.authenticate(header)).toBeNull();
   });
 });
 

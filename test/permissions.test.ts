@@ -1,13 +1,30 @@
 import { describe, expect, test } from 'vitest';
 import { GroupDelDocument, PermissionDocument, PermissionsDocument } from '../src/generated/operations.ts';
+import { setGroup } from '../src/groups/operations.ts';
+import { decideChecks } from '../src/groups/permission-checks.ts';
 import { addGroup, reason, refusals } from './setup/asking.ts';
 import type { Caller } from './setup/gateway.ts';
 import { openTestGateway } from './setup/gateway.ts';
+import { interrupted } from './setup/interrupted.ts';
 import { StatementRecorder } from './setup/recorder.ts';
 
 const recorder = new StatementRecorder();
 const gateway = await openTestGateway({ observe: recorder.observe });
 const app = await gateway.caller();
+
+test('a decision is of one moment, whatever changes between the statements', async () => {
+  const { db } = gateway;
+  const gid = await addGroup(app, {
+    permissions: { send: 'SELECTED' },
+    members: [{ addresses: ['bob'], permissions: { send: false } }],
+  });
+  const changed = interrupted(db, 'groups_find_one', () =>
+    setGroup(db, app.viewer, { gid, active: false, members: [{ addresses: ['bob'], permissions: { send: true } }] }),
+  );
+  expect(await decideChecks(changed, app.viewer, [{ gid, address: 'bob', action: 'send' }])).toMatchObject([
+    { allowed: false, reason: 'GROUP_PAUSED' },
+  ]);
+});
 
 describe('bad input', () => {
   const permission =

@@ -68,6 +68,8 @@ describe('tokenAdd', () => {
       lastUsedAt: null,
     });
     expect(await whoAmI(caller)).toEqual({ address: 'anna', scopes: ['READ', 'WRITE'], token });
+    await sql(db, 'update tokens set last_used_at = $2 where id = $1', [token.id, '2026-01-31T12:00:00Z']);
+    expect((await whoAmI(caller)).token.lastUsedAt).toBe('2026-01-31T12:00:00.000Z');
   });
 
   test("makes an application token with the caller's own scopes", async () => {

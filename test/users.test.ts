@@ -213,6 +213,35 @@ describe('leaving', () => {
     expect(await groupState(db, gid)).toEqual(after);
   });
 
+  test('a repetition by who came back tells of the group as it is now', async () => {
+    const gid = await addGroup(app, { members: [{ addresses: ['anna', 'bert'] }] });
+    await leave(gid, 'to and fro');
+    await edit(app, { gid, add: [{ addresses: ['anna'] }] });
+    const { data } = await leave(gid, 'to and fro');
+    expect(data?.groupEditMembers).toMatchObject({
+      removed: 1,
+      group: { memberCount: 2, viewerMember: { id: expect.any(String) } },
+    });
+    expect(data?.groupEditMembers.group.members.edges).toHaveLength(2);
+  });
+
+  test('tells nothing that is not so: the settings as they are, of members itself', async () => {
+    const gid = await addGroup(app, { members: [{ addresses: ['anna', 'bert'] }] });
+    await app.call(GroupSetDocument, { input: { gid, messageType: 7, permissions: { send: 'SELECTED' } } });
+    const asked = (address: string) => `groupEditMembers(input: { gid: "${gid}", remove: ["anna"] }) {
+      ... on GroupEditMembersPayload { group { messageTypes permissions(messageType: 7) { send }
+        permission(address: "${address}", action: SEND) { allowed reason } } } }`;
+    const { data } = await anna.send(`mutation { ${asked('anna')} }`);
+    expect(data?.groupEditMembers.group).toEqual({
+      messageTypes: [7],
+      permissions: { send: 'SELECTED' },
+      permission: { allowed: false, reason: 'NOT_A_MEMBER' },
+    });
+    await edit(app, { gid, add: [{ addresses: ['anna'] }] });
+    const { errors } = await anna.send(`mutation { ${asked('bert')} }`);
+    expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['GROUP_NOT_FOUND']);
+  });
+
   test('removing its own entry for a message type is not leaving', async () => {
     const gid = await addGroup(app, [{ addresses: ['anna'], admin: { admin: true } }, { addresses: ['bert'] }]);
     await edit(app, { gid, messageType: 7, add: [{ addresses: ['anna'] }] });

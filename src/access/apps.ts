@@ -116,15 +116,17 @@ export function setAppToken(db: Database, appToken: string): Promise<void> {
     const app = await liveApp(tx, DEFAULT_APP);
     const hash = new Uint8Array(hashSecret(appToken));
     const old = await tx.token.findUnique({ where: { hash } });
-    if (old && old.appId !== app.id) throw new AppError('APP_TOKEN is the token of another app');
+    if (old && (old.appId !== app.id || old.address !== null)) {
+      throw new AppError('APP_TOKEN is the token of another app, or of a user');
+    }
     const replaced = await tx.token.updateMany({
       where: { appId: app.id, origin: 'environment', revokedAt: null, NOT: { hash } },
       data: { revokedAt: now },
     });
     if (replaced.count > 0) await tx.gatewayState.update({ where: { id: 1 }, data: { revocations: { increment: 1 } } });
-    if (!old)
-      await tx.token.create({ data: { appId: app.id, hash, scopes: ALL_SCOPES, origin: 'environment', label: 'APP_TOKEN' } });
-    else if (old.revokedAt)
-      await tx.token.update({ where: { appId_id: { appId: app.id, id: old.id } }, data: { revokedAt: null } });
+    // Whatever it was before, it is the environment's now: valid for all, until another value comes.
+    const data = { scopes: ALL_SCOPES, origin: 'environment', expiresAt: null, revokedAt: null };
+    if (old) await tx.token.update({ where: { appId_id: { appId: app.id, id: old.id } }, data });
+    else await tx.token.create({ data: { appId: app.id, hash, label: 'APP_TOKEN', ...data } });
   });
 }

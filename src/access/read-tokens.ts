@@ -21,6 +21,14 @@ export interface TokenPageArgs extends PageArgs {
 const LIST = 'tokens';
 const ORDER: Keyset = { columns: ['t.created_at', 't.id'], descending: false };
 
+const FIND = { name: 'token_find_own', text: `select ${TOKEN_COLUMNS} from tokens t where t.app_id = $1 and t.id = $2` };
+
+/** The viewer's own token as it is now: when it was last used is not what it was when the viewer was let in. */
+export async function findToken(sql: Sql, { appId, token }: Viewer): Promise<ViewerToken> {
+  const [row] = await sql.query<TokenRow>(FIND, [appId, token.id]);
+  return row ? tokenOf(row) : token;
+}
+
 /** A well-formed cursor may still name no token. */
 function checkBound(name: 'after' | 'before', bound: PageBound | undefined): void {
   if (bound && parseTokenId(String(bound[1])) !== bound[1]) invalid([name], 'is no cursor of this list');

@@ -29,6 +29,10 @@ export function tokenOf({ id, label, address, scopes, created_at, expires_at, la
 // Expiry goes by the database's clock.
 export const NOT_EXPIRED = '(t.expires_at is null or t.expires_at > clock_timestamp())';
 
+/** Whether a token, and its app, still hold: for statements that write, since a request may wait long to be heard. */
+export const tokenHolds = (appId: string, id: string) => `exists (select from tokens t join apps a on a.id = t.app_id
+  where t.app_id = ${appId} and t.id = ${id} and t.revoked_at is null and a.deleted_at is null and ${NOT_EXPIRED})`;
+
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** No token has it. */
 const NIL = '00000000-0000-0000-0000-000000000000';

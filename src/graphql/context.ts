@@ -16,7 +16,8 @@ import {
   pageMembersOfMany,
 } from '../groups/read-members.ts';
 import { findStandings, type Standing } from '../groups/standings.ts';
-import type { Page } from '../pages.ts';
+import { ROWS_A_STATEMENT } from '../groups/write.ts';
+import { type Page, type PageArgs, pageSize } from '../pages.ts';
 
 /** What resolvers get. The database is passed on to services, never called. */
 export interface Context {
@@ -40,7 +41,7 @@ export interface Loaders {
   types: DataLoader<number, ReadonlyMap<number, TypeLevels>>;
   member: DataLoader<MemberKey, Member | undefined, string>;
   entry: DataLoader<EntryKey, number | undefined, string>;
-  standing: DataLoader<EntryKey, Standing, string>;
+  standing: DataLoader<EntryKey, Standing | undefined, string>;
   /** A page of the members of groups that the viewer sees: one statement for all groups with the same arguments. */
   members(gid: number, args: MemberPageArgs): Promise<Page<Member>>;
   /** The same of the records of their changes. */
@@ -56,15 +57,18 @@ export function createContext({ viewer, ...given }: Omit<Context, 'viewer' | 'lo
 
 const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPage: () => false, hasPreviousPage: () => false });
 
-/** Loaders of who sees no group: a user that has just left the one that its payload tells of. */
-export function seeNothing(): Loaders {
-  const nothing = <K, V, C = K>(value: V) => new DataLoader<K, V, C>(async (keys) => keys.map(() => value));
+/** Loaders of a user that has just left the group that its payload tells of: it sees the settings, and of members itself. */
+export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
+  const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
+  const { types, standing } = createLoaders(db, viewer);
   return {
-    group: nothing(undefined),
-    types: nothing(new Map()),
-    member: nothing(undefined),
-    entry: nothing(undefined),
-    standing: nothing({ member: undefined, type: undefined }),
+    group: nothing(),
+    types,
+    member: nothing(),
+    entry: nothing(),
+    standing: new DataLoader((keys) =>
+      Promise.all(keys.map((key) => (key.address === viewer.address ? standing.load(key) : undefined))),
+    ),
     members: async () => emptyPage(),
     changes: async () => emptyPage(),
     allowed: async () => emptyPage(),
@@ -74,8 +78,12 @@ export function seeNothing(): Loaders {
 const memberKey = ({ gid, address }: MemberKey) => `${gid} ${address}`;
 const entryKey = (key: EntryKey) => `${key.messageType} ${memberKey(key)}`;
 
+/** As many pages as one statement may read; each reads one item more than it gives. */
+const pagesAtOnce = (args: PageArgs) => ({ maxBatchSize: Math.max(1, Math.floor(ROWS_A_STATEMENT / (pageSize(args) + 1))) });
+
 export function createLoaders(db: Database, viewer: Viewer): Loaders {
   const { appId } = viewer;
+  const rows = { maxBatchSize: ROWS_A_STATEMENT };
   const pages = new Map<string, DataLoader<number, Page<Member>>>();
   const histories = new Map<string, DataLoader<number, Page<RecordedChange>>>();
   const allowed = new Map<string, DataLoader<Group, Page<Member>, number>>();
@@ -83,7 +91,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
       return gids.map((gid) => found.get(gid));
-    }),
+    }, rows),
     types: new DataLoader(async (gids) => {
       const found = await findTypes(db, appId, gids);
       return gids.map((gid) => found.get(gid) ?? new Map());
@@ -93,15 +101,15 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
         const found = new Map((await findMembers(db, appId, keys)).map((member) => [memberKey(member), member]));
         return keys.map((key) => found.get(memberKey(key)));
       },
-      { cacheKeyFn: memberKey },
+      { ...rows, cacheKeyFn: memberKey },
     ),
-    entry: new DataLoader((keys) => findEntries(db, appId, keys), { cacheKeyFn: entryKey }),
-    standing: new DataLoader((keys) => findStandings(db, appId, keys), { cacheKeyFn: entryKey }),
+    entry: new DataLoader((keys) => findEntries(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
+    standing: new DataLoader((keys) => findStandings(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
     members(gid, args) {
       const key = JSON.stringify(args);
       let loader = pages.get(key);
       if (!loader) {
-        loader = new DataLoader((gids) => pageMembersOfMany(db, appId, gids, args));
+        loader = new DataLoader((gids) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args));
         pages.set(key, loader);
       }
       return loader.load(gid);
@@ -110,7 +118,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       const key = JSON.stringify(args);
       let loader = histories.get(key);
       if (!loader) {
-        loader = new DataLoader((gids) => pageHistories(db, viewer, gids, args));
+        loader = new DataLoader((gids) => pageHistories(db, viewer, gids, args), pagesAtOnce(args));
         histories.set(key, loader);
       }
       return loader.load(gid);
@@ -119,7 +127,10 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       const key = JSON.stringify(args);
       let loader = allowed.get(key);
       if (!loader) {
-        loader = new DataLoader((groups) => pageAllowed(db, appId, groups, args), { cacheKeyFn: ({ gid }) => gid });
+        loader = new DataLoader((groups) => pageAllowed(db, appId, groups, args), {
+          ...pagesAtOnce(args),
+          cacheKeyFn: ({ gid }) => gid,
+        });
         allowed.set(key, loader);
       }
       return loader.load(group);

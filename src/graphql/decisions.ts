@@ -1,5 +1,6 @@
 import { requireScope } from '../access/viewer.ts';
 import { DECISION_REASONS, type Decision, type DecisionReason, type DecisionRule, decide } from '../groups/decision.ts';
+import { GroupNotFoundError } from '../groups/errors.ts';
 import type { ActionName } from '../groups/flags.ts';
 import { checkQuestion, decideChecks, MAX_CHECKS } from '../groups/permission-checks.ts';
 import { Issues } from '../input.ts';
@@ -87,7 +88,8 @@ builder.objectFields(GroupRef, (t) => ({
       const messageType = checkQuestion(issues, { address, ...args });
       issues.settle();
       const standing = await load.standing.load({ gid: group.gid, address, messageType });
-      return decide({ group, ...standing, action, messageType, now: group.readAt });
+      if (!standing) throw new GroupNotFoundError(group.gid);
+      return decide({ ...standing, action, messageType });
     },
   }),
   allowed: t.field({

@@ -1,6 +1,5 @@
 import { GraphQLError } from 'graphql';
-import { TokenNotFoundError } from '../access/errors.ts';
-
+import { TokenNotFoundError, UnauthenticatedError } from '../access/errors.ts';
 import { DomainError, type InputIssue, InvalidInputError, NotAllowedError, OverloadedError, TimeoutError } from '../errors.ts';
 import {
   GroupNotFoundError,
@@ -128,6 +127,7 @@ export function publicError(error: unknown): { message: string; extensions: Reco
   if (error instanceof InvalidInputError)
     return { message: error.message, extensions: { code: error.code, issues: error.issues } };
   if (error instanceof NotAllowedError) return { message: error.message, extensions: { code: error.code, right: error.right } };
+  if (error instanceof UnauthenticatedError) return { message: error.message, extensions: unauthenticated().extensions };
   if (error instanceof DomainError) return { message: error.message, extensions: { code: error.code } };
   if (error instanceof TimeoutError) return { message: error.message, extensions: { code: 'TIMEOUT' } };
   if (error instanceof OverloadedError) {

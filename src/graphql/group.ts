@@ -3,12 +3,13 @@ import { encodeGroupCursor } from '../changes/cursor.ts';
 import { Flag, levelsOf } from '../groups/flags.ts';
 import type { Group } from '../groups/group.ts';
 import { messageTypeArgument } from '../groups/member-input.ts';
-import { pageGroups } from '../groups/read-groups.ts';
+import { type GroupPageArgs, pageGroups } from '../groups/read-groups.ts';
 import { GROUP_STATES, type GroupState, stateAt, type Validity } from '../groups/validity.ts';
-import { addressProblem, parseGid } from '../input.ts';
+import { addressProblem, invalid, parseGid } from '../input.ts';
 import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
 import { connectionOf, PAGE_ARGS } from './connection.ts';
+import type { Context } from './context.ts';
 import { forEachName } from './each.ts';
 import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection, memberPageArgs } from './member.ts';
@@ -107,8 +108,11 @@ builder.node(GroupRef, {
       description: 'One member; null: the address is none.',
       args: { address: t.arg.string({ required: true, description: 'The address.' }) },
       complexity: NODE,
-      resolve: async ({ gid }, { address }, { load }) =>
-        addressProblem(address) ? null : ((await load.member.load({ gid, address })) ?? null),
+      resolve: async ({ gid }, { address }, { load }) => {
+        const problem = addressProblem(address);
+        if (problem) invalid(['address'], problem);
+        return (await load.member.load({ gid, address })) ?? null;
+      },
     }),
     viewerMember: t.field({
       type: MemberRef,
@@ -176,6 +180,13 @@ export const groupPageArgs = builder.args((t) => ({
   orderBy: t.field({ type: GroupOrder, description: 'In which order; by gid where it is left out.' }),
 }));
 
+/** A page of groups. Their members find them again, without another reading that could miss one deleted meanwhile. */
+export async function groupPage(args: GroupPageArgs, { db, viewer, load }: Context) {
+  const page = await pageGroups(db, viewer, args);
+  for (const group of page.items) load.group.prime(group.gid, group);
+  return connectionOf(page);
+}
+
 const gidArg = { required: true, description: 'The number of the group.' } as const;
 
 builder.queryFields((t) => ({
@@ -195,9 +206,9 @@ builder.queryFields((t) => ({
     description: 'The groups that the viewer sees.',
     args: groupPageArgs,
     complexity: pageComplexity,
-    resolve: async (_, args, { db, viewer }) => {
-      requireScope(viewer, 'READ');
-      return connectionOf(await pageGroups(db, viewer, args));
+    resolve: async (_, args, context) => {
+      requireScope(context.viewer, 'READ');
+      return groupPage(args, context);
     },
   }),
   groupGetMembers: t.field({

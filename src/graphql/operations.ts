@@ -9,7 +9,7 @@ import {
 import type { MemberCounts } from '../groups/idempotency.ts';
 import { addGroup, deleteGroup, editGroupMembers, type GroupChanged, setGroup } from '../groups/operations.ts';
 import { builder } from './builder.ts';
-import { type Context, createLoaders, seeNothing } from './context.ts';
+import { type Context, createLoaders, seeNoMembers } from './context.ts';
 import { GroupAddInput, GroupDelInput, GroupEditMembersInput, GroupSetInput } from './operation-inputs.ts';
 import { GroupRef } from './refs.ts';
 
@@ -60,6 +60,13 @@ export function beginning(context: Context): Context {
   return context;
 }
 
+/** What the payload selects of the group's members finds the group that the operation left, without another reading. */
+async function primed<Payload extends GroupChanged>({ load }: Context, written: Promise<Payload>): Promise<Payload> {
+  const payload = await written;
+  load.group.prime(payload.group.gid, payload.group);
+  return payload;
+}
+
 export const result = (name: string, description: string) => ({ name, description: `${description}, or why not.` });
 
 builder.mutationFields((t) => ({
@@ -74,7 +81,7 @@ builder.mutationFields((t) => ({
     },
     resolve: (_, { input }, context) => {
       const { db, viewer } = beginning(context);
-      return addGroup(db, viewer, input);
+      return primed(context, addGroup(db, viewer, input));
     },
   }),
   groupSet: t.field({
@@ -96,7 +103,7 @@ builder.mutationFields((t) => ({
     },
     resolve: (_, { input }, context) => {
       const { db, viewer } = beginning(context);
-      return setGroup(db, viewer, input);
+      return primed(context, setGroup(db, viewer, input));
     },
   }),
   groupDel: t.field({
@@ -131,8 +138,8 @@ builder.mutationFields((t) => ({
     },
     resolve: async (_, { input }, context) => {
       const { db, viewer } = beginning(context);
-      const payload = await editGroupMembers(db, viewer, input);
-      if (payload.viewerLeft) context.load = seeNothing();
+      const payload = await primed(context, editGroupMembers(db, viewer, input));
+      if (payload.viewerLeft) context.load = seeNoMembers(db, viewer);
       return payload;
     },
   }),

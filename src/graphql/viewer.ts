@@ -1,9 +1,8 @@
+import { findToken } from '../access/read-tokens.ts';
 import { requireScope, SCOPES, type Scope, type Viewer, type ViewerToken } from '../access/viewer.ts';
-import { pageGroups } from '../groups/read-groups.ts';
 import { builder } from './builder.ts';
-import { connectionOf } from './connection.ts';
 import { forEachName } from './each.ts';
-import { GroupConnection, groupPageArgs } from './group.ts';
+import { GroupConnection, groupPage, groupPageArgs } from './group.ts';
 import { pageComplexity } from './limits.ts';
 
 const SCOPE_DESCRIPTIONS: Record<Scope, string> = {
@@ -52,13 +51,13 @@ const ViewerType = builder.objectRef<Viewer>('Viewer').implement({
     app: t.field({ type: App, description: 'The app.', resolve: ({ appId, appName }) => ({ id: appId, name: appName }) }),
     address: t.exposeString('address', { nullable: true, description: "The user's address; null: an application token." }),
     scopes: t.field({ type: [ScopeType], description: 'What the token is for.', resolve: ({ scopes }) => [...scopes] }),
-    token: t.field({ type: TokenType, description: 'The token itself.', resolve: ({ token }) => token }),
+    token: t.field({ type: TokenType, description: 'The token itself.', resolve: (viewer, _, { db }) => findToken(db, viewer) }),
     groups: t.field({
       type: GroupConnection,
       description: 'The groups that the viewer sees: an application all of its app, a user those that it is a member of.',
       args: groupPageArgs,
       complexity: pageComplexity,
-      resolve: async (viewer, args, { db }) => connectionOf(await pageGroups(db, viewer, args)),
+      resolve: (_, args, context) => groupPage(args, context),
     }),
   }),
 });

@@ -12,6 +12,8 @@ export interface MemberCounts {
   unchanged: number;
 }
 
+const PRUNED_AT_ONCE = 1_000;
+
 export const NO_COUNTS: MemberCounts = { added: 0, updated: 0, removed: 0, unchanged: 0 };
 
 /** What a request answered, as far as it is kept for its repetition. */
@@ -58,7 +60,7 @@ const KEEP = {
 const PRUNE = {
   name: 'idempotency_prune',
   text: `with old as (select app_id, operation, actor, key from idempotency_keys
-      where created_at < clock_timestamp() - interval '24 hours' order by created_at limit 1000 for update skip locked)
+      where created_at < clock_timestamp() - interval '24 hours' order by created_at limit ${PRUNED_AT_ONCE} for update skip locked)
     delete from idempotency_keys k using old
     where (k.app_id, k.operation, k.actor, k.key) = (old.app_id, old.operation, old.actor, old.key) returning 1`,
 };
@@ -77,9 +79,16 @@ const keyOf = ({ viewer, operation, key }: IdempotentRequest) => [viewer.appId, 
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function firstOutcome(tx: Tx, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
-  const key = keyOf(request);
-  await tx.query(LOCK_KEY, [JSON.stringify(key.slice(0, 3)), request.key]);
-  const [row] = await tx.query<KeptRow>(FIND, key);
+  await tx.query(LOCK_KEY, [JSON.stringify(keyOf(request).slice(0, 3)), request.key]);
+  return findOutcome(tx, request);
+}
+
+/**
+ * The outcome of the first request with that key that has succeeded.
+ * @throws IdempotencyConflictError when that one had another input
+ */
+export async function findOutcome(sql: Sql, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
+  const [row] = await sql.query<KeptRow>(FIND, keyOf(request));
   if (!row) return undefined;
   if (!request.hash.equals(row.hash)) throw new IdempotencyConflictError();
   const { added, updated, removed, unchanged, gid, version, mark } = row;
@@ -93,7 +102,11 @@ export async function keepOutcome(tx: Tx, request: IdempotentRequest, outcome: W
   await tx.query(KEEP, [...keyOf(request), request.hash, gid, version, mark, added, updated, removed, unchanged]);
 }
 
-/** Deletes keys older than 24 hours, at most 1,000. Returns how many. */
+/** Deletes keys older than 24 hours, 1,000 in a statement. Returns how many. */
 export async function pruneOutcomes(sql: Sql): Promise<number> {
-  return (await sql.query(PRUNE)).length;
+  for (let pruned = 0; ; ) {
+    const { length } = await sql.query(PRUNE);
+    pruned += length;
+    if (length < PRUNED_AT_ONCE) return pruned;
+  }
 }

@@ -1,3 +1,5 @@
+import { UnauthenticatedError } from '../access/errors.ts';
+import { tokenHolds } from '../access/token-rows.ts';
 import { requireScope, type Viewer } from '../access/viewer.ts';
 import { encodeGroupCursor } from '../changes/cursor.ts';
 import { recordedSettings } from '../changes/log.ts';
@@ -38,9 +40,16 @@ const INPUT: Path = ['input'];
 const OPEN = {
   name: 'group_open',
   text: `with id as materialized (select nextval('groups_gid_seq') as gid)
-    select id.gid, s.generation, date_trunc('milliseconds', clock_timestamp()) as at, pg_advisory_xact_lock(id.gid)::text
+    select id.gid, s.generation, date_trunc('milliseconds', clock_timestamp()) as at, pg_advisory_xact_lock(id.gid)::text,
+      ${tokenHolds('$1', '$2::uuid')} as token_holds
     from id, gateway_state s`,
 };
+interface Opened {
+  gid: number;
+  generation: number;
+  at: Date;
+  token_holds: boolean;
+}
 const parameters = (from: number) => SETTINGS_COLUMNS.map((_, index) => `$${from + index}`).join(', ');
 const INSERT = {
   name: 'group_insert',
@@ -96,14 +105,16 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
     if (request) await keepOutcome(tx, request, outcome);
     return { ...outcome, group: write.group };
   };
-  const result = await (request ? db.exclusive(`${viewer.appId}:${request.key}`, create) : db.transaction(create));
+  const queue = JSON.stringify(['groupAdd', viewer.appId, viewer.address, request?.key]);
+  const result = await (request ? db.exclusive(queue, create) : db.transaction(create));
   announce(db, viewer, result);
   return changed(db, viewer, result);
 }
 
 async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageType: number): Promise<GroupWrite> {
-  const [opened] = await tx.query<{ gid: number; generation: number; at: Date }>(OPEN);
+  const [opened] = await tx.query<Opened>(OPEN, [viewer.appId, viewer.token.id]);
   if (!opened) throw new Error('The database has no gateway_state row');
+  if (!opened.token_holds) throw new UnauthenticatedError();
   const { gid, generation, at } = opened;
   const settings = newSettings(input, messageType, at);
   await tx.query(INSERT, [viewer.appId, gid, generation, at, ...settingsValues(settings, at)]);
@@ -112,7 +123,7 @@ async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageTy
   const group: Group = { gid, ...own, memberCount: 0, version: 0, mark: 0, createdAt: at, updatedAt: at, readAt: at };
   const head = { appId: viewer.appId, gid, generation, actor: viewer.address, at, version: 0, mark: 0, memberCount: 0, joins: 0 };
   const creator = viewer.address === null ? null : { address: viewer.address, rights: ALL_RIGHTS };
-  const write = new GroupWrite(tx, viewer, group, head, creator);
+  const write = new GroupWrite(tx, group, head, creator);
   await write.record({ kind: 'GROUP_ADDED', settings: recordedSettings({ ...own, types }), memberCount: 0 });
   return write;
 }
@@ -200,7 +211,9 @@ export async function editGroupMembers(
   issues.settle();
   const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit));
   const { added, updated, removed, unchanged } = result;
-  const viewerLeft = edit.messageType === 0 && viewer.address !== null && edit.remove.includes(viewer.address);
+  // A repetition tells of the group as it is now: who came back is told of it.
+  const viewerLeft =
+    result.group !== undefined && edit.messageType === 0 && viewer.address !== null && edit.remove.includes(viewer.address);
   return { ...(await changed(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
 }
 

@@ -76,7 +76,7 @@ export async function decideChecks(sql: Sql, viewer: Viewer, checks: readonly Pe
   return asked.map(({ gid, address, action, messageType }, index) => {
     const found = groups.get(gid);
     if (!found || (found.onlySelf && address !== viewer.address)) return null;
-    const { group } = found;
-    return decide({ group, ...standings[index], action, messageType, now: group.readAt });
+    const standing = standings[index];
+    return standing ? decide({ ...standing, action, messageType }) : null;
   });
 }

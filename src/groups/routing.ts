@@ -63,14 +63,17 @@ async function repeated(
 
 async function routeNew(db: Database, viewer: Viewer, message: Message, group: Group): Promise<RoutedMessage> {
   const { appId } = viewer;
-  const { gid, flags } = group;
+  const { gid } = group;
   const { from, messageType, among } = message;
   const [standing] = await findStandings(db, appId, [{ gid, address: from, messageType }]);
-  const decision = decide({ group, ...standing, action: 'send', messageType, now: group.readAt });
+  if (!standing) throw new GroupNotFoundError(message.gid);
+  const decision = decide({ ...standing, action: 'send', messageType });
   if (!decision.allowed) throw new MessageRefusedError(decision);
   await extendByActivity(db, viewer, group);
-  const turn: TurnRequest | undefined = isRoundRobin(flags, messageType, standing?.type)
-    ? { appId, gid, flags, messageType, type: standing?.type, from, among }
+  const { type } = standing;
+  const { flags } = standing.group;
+  const turn: TurnRequest | undefined = isRoundRobin(flags, messageType, type)
+    ? { appId, gid, flags, messageType, type, from, among }
     : undefined;
   const routed: RoutedMessage = {
     group,

@@ -1,4 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { UnauthenticatedError } from '../access/errors.ts';
+import { tokenHolds } from '../access/token-rows.ts';
 import type { Viewer } from '../access/viewer.ts';
 import { appendChanges, type LogHead, MEMBERS_A_RECORD, type NewChange } from '../changes/log.ts';
 import type { Database } from '../db/client.ts';
@@ -7,6 +9,7 @@ import { NotAllowedError } from '../errors.ts';
 import { GroupNotFoundError, VersionConflictError } from './errors.ts';
 import { GROUP_COLUMNS, type Group, type GroupRow, groupOf } from './group.ts';
 import {
+  findOutcome,
   firstOutcome,
   type IdempotentRequest,
   keepOutcome,
@@ -33,7 +36,6 @@ export async function* slices<T>(list: readonly T[], size = ROWS_A_STATEMENT): A
  */
 export class GroupWrite {
   readonly tx: Tx;
-  readonly viewer: Viewer;
   readonly head: LogHead;
   /** The user who writes, with the rights that it had when the lock was taken; null: an application, above all rights. */
   readonly actor: Actor | null;
@@ -41,9 +43,8 @@ export class GroupWrite {
   group: Group;
   #pending: NewChange[] = [];
 
-  constructor(tx: Tx, viewer: Viewer, group: Group, head: LogHead, actor: Actor | null = null) {
+  constructor(tx: Tx, group: Group, head: LogHead, actor: Actor | null = null) {
     this.tx = tx;
-    this.viewer = viewer;
     this.group = group;
     this.head = head;
     this.actor = actor;
@@ -123,12 +124,14 @@ interface LockedRow extends GroupRow {
   generation: number;
   start_due: Date | null;
   expiry_due: Date | null;
+  token_holds: boolean;
 }
 // A statement of its own after the lock: the lock's own snapshot is older than its wait.
 const READ_LOCKED = {
   name: 'group_read_locked',
   text: `select ${GROUP_COLUMNS}, g.joins, g.start_due, g.expiry_due, s.generation,
-      greatest(date_trunc('milliseconds', clock_timestamp()), g.updated_at) as read_at, m.rights as actor_rights
+      greatest(date_trunc('milliseconds', clock_timestamp()), g.updated_at) as read_at, m.rights as actor_rights,
+      $4::uuid is null or ${tokenHolds('$1', '$4::uuid')} as token_holds
     from groups g cross join gateway_state s
     left join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $3
     where g.app_id = $1 and g.gid = $2 and g.deleted_at is null`,
@@ -142,16 +145,33 @@ const CLEAR_DUE = {
     where app_id = $1 and gid = $2`,
 };
 
+const SEES_GROUP = {
+  name: 'group_seen_by_user',
+  text: `select from members m join groups g on g.app_id = m.app_id and g.gid = m.gid and g.deleted_at is null
+    where m.app_id = $1 and m.gid = $2 and m.address = $3`,
+};
+
+/**
+ * Who does not see the group does not stand in its queue either: it would take up a place, and could tell by waiting that
+ * the group is there. A repetition is answered all the same.
+ */
+async function mayQueue({ db, viewer: { appId, address }, gid, givenGid, idempotency }: WriteRequest): Promise<void> {
+  if (address === null || (idempotency && (await findOutcome(db, idempotency)))) return;
+  const seen = await db.query(SEES_GROUP, [appId, gid, address]);
+  if (seen.length === 0) throw new GroupNotFoundError(givenGid);
+}
+
 /**
  * Changes one group: key, lock, state, rights, then `body`, its records, and the outcome for a repetition, in one
  * transaction. What is due by the clock (start, expiry) is recorded first, in a transaction of its own.
- * @throws GroupNotFoundError, VersionConflictError, IdempotencyConflictError, and what `body` throws
+ * @throws GroupNotFoundError, VersionConflictError, IdempotencyConflictError, UnauthenticatedError, and what `body` throws
  */
 export async function writeGroup(
   request: WriteRequest,
   body: (write: GroupWrite) => Promise<MemberCounts | undefined>,
 ): Promise<WriteResult> {
   const { db, viewer, gid, idempotency } = request;
+  await mayQueue(request);
   for (;;) {
     const result = await db.exclusive(`${viewer.appId}:${gid}`, async (tx): Promise<WriteResult | undefined> => {
       const first = idempotency && (await firstOutcome(tx, idempotency));
@@ -182,6 +202,9 @@ export function announce(db: Database, { appId }: Viewer, { position: { gid, ver
   db.hints.publish({ appId, gid, version });
 }
 
+/** Who writes; without a token the gateway itself. */
+type Writer = Pick<Viewer, 'appId' | 'address'> & Partial<Pick<Viewer, 'token'>>;
+
 interface Due {
   start: Date | null;
   expiry: Date | null;
@@ -189,7 +212,7 @@ interface Due {
 
 async function lockGroup(
   tx: Tx,
-  { viewer, gid, givenGid }: Pick<WriteRequest, 'viewer' | 'gid' | 'givenGid'>,
+  { viewer, gid, givenGid }: Pick<WriteRequest, 'gid' | 'givenGid'> & { viewer: Writer },
 ): Promise<{ write: GroupWrite; due?: Due }> {
   const { appId, address } = viewer;
   const locked = await (address === null
@@ -197,8 +220,9 @@ async function lockGroup(
     : tx.query(LOCK_GROUP_OF_MEMBER, [appId, gid, address]));
   // Without the lock nothing is read: the group may come to be in between.
   if (locked.length === 0) throw new GroupNotFoundError(givenGid);
-  const [row] = await tx.query<LockedRow>(READ_LOCKED, [appId, gid, address]);
+  const [row] = await tx.query<LockedRow>(READ_LOCKED, [appId, gid, address, viewer.token?.id ?? null]);
   if (!row || (address !== null && row.actor_rights === null)) throw new GroupNotFoundError(givenGid);
+  if (!row.token_holds) throw new UnauthenticatedError();
   const head: LogHead = {
     appId: viewer.appId,
     gid,
@@ -213,14 +237,13 @@ async function lockGroup(
   const isDue = (time: Date | null) => (time && time <= row.read_at ? time : null);
   const due: Due = { start: isDue(row.start_due), expiry: isDue(row.expiry_due) };
   const actor = address === null ? null : { address, rights: row.actor_rights ?? 0 };
-  return { write: new GroupWrite(tx, viewer, groupOf(row), head, actor), due: due.start || due.expiry ? due : undefined };
+  return { write: new GroupWrite(tx, groupOf(row), head, actor), due: due.start || due.expiry ? due : undefined };
 }
 
 /** Records what is due of a group; nothing where another was first, or it is gone. */
 export async function settleDue(db: Database, appId: number, gid: number): Promise<void> {
   const version = await db.exclusive(`${appId}:${gid}`, async (tx) => {
-    const gateway: Pick<Viewer, 'appId' | 'address'> = { appId, address: null };
-    const locked = await lockGroup(tx, { viewer: gateway as Viewer, gid, givenGid: String(gid) });
+    const locked = await lockGroup(tx, { viewer: { appId, address: null }, gid, givenGid: String(gid) });
     return locked.due && recordDue(locked.write, locked.due);
   });
   if (version) db.hints.publish({ appId, gid, version });

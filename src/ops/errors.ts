@@ -1,3 +1,4 @@
+import { UnauthenticatedError } from '../access/errors.ts';
 import { InvalidInputError, NotAllowedError, OverloadedError, TimeoutError } from '../errors.ts';
 import { GroupNotFoundError, NotAMemberError } from '../groups/errors.ts';
 
@@ -26,6 +27,7 @@ export class OpError extends Error {
 const CODES: readonly [new (...args: never[]) => Error, OpCode][] = [
   [InvalidInputError, 'BADPARA'],
   [NotAllowedError, 'AUTHFAIL'],
+  [UnauthenticatedError, 'AUTHFAIL'],
   [GroupNotFoundError, 'BADGROUP'],
   [NotAMemberError, 'NOTMEMBER'],
   // Nothing was written, and the same request may do in a moment.

@@ -3,8 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, inject, test } from 'vitest';
 import type { Config } from '../../src/config.ts';
-import type { Database } from '../../src/db/client.ts';
-import type { Statement } from '../../src/db/sql.ts';
 import { createGateway } from '../../src/gateway.ts';
 import {
   GroupAddDocument,
@@ -19,6 +17,7 @@ import { createViewer, openTestDatabase, sql, type TestDatabase } from '../setup
 import { withClient } from '../setup/databases.ts';
 import { eventually } from '../setup/eventually.ts';
 import { type Caller, callerOf, openTestGateway, TEST_CONFIG } from '../setup/gateway.ts';
+import { interrupted } from '../setup/interrupted.ts';
 
 /** Another gateway on the same database, with a pool and queues of its own. */
 function another(db: TestDatabase) {
@@ -124,26 +123,14 @@ test('an admin who loses a right while using it: nothing is done with it behind 
 });
 
 test('who becomes a member between the lock, which it does not get, and the reading writes nothing', async () => {
-  const gid = await addGroup({ members: [{ addresses: ['anna'], admin: OWNER }] });
+  const gid = await addGroup({ members: [{ addresses: ['anna'], admin: OWNER }, { addresses: ['emil'] }] });
   const { viewer } = await app.user('emil');
-  /** The database, where the application makes emil an owner as soon as he was refused the lock. */
-  const slow: Database = {
-    ...db,
-    exclusive: (key, run) =>
-      db.exclusive(key, (tx) =>
-        run({
-          inTransaction: true,
-          async query<Row>(statement: Statement, values?: readonly unknown[]) {
-            const rows = await tx.query<Row>(statement, values);
-            if (statement.name.startsWith('group_lock')) {
-              await edit(second.as(app), { gid, add: [{ addresses: ['emil'], admin: OWNER }] });
-            }
-            return rows;
-          },
-        }),
-      ),
-  };
-  await expect(editGroupMembers(slow, viewer, { gid, remove: ['anna'] })).rejects.toMatchObject({ code: 'GROUP_NOT_FOUND' });
+  // It is let into the queue as a member, is none when the lock is its, and an owner as soon as it was refused.
+  const gone = interrupted(db, 'group_seen_by_user', () => edit(second.as(app), { gid, remove: ['emil'] }));
+  const back = interrupted(gone, 'group_lock_of_member', () =>
+    edit(second.as(app), { gid, add: [{ addresses: ['emil'], admin: OWNER }] }),
+  );
+  await expect(editGroupMembers(back, viewer, { gid, remove: ['anna'] })).rejects.toMatchObject({ code: 'GROUP_NOT_FOUND' });
   expect((await owners(gid)).sort()).toEqual(['anna', 'emil']);
   await expectWhole(gid);
   expect(await editGroupMembers(db, viewer, { gid, remove: ['anna'] })).toMatchObject({ removed: 1 });
@@ -166,6 +153,7 @@ test('a token that is revoked during its bulk add: all of it is there, or nothin
     expect(row?.count).toBe(status === 200 ? 30_001 : 1);
     expect(data?.groupEditMembers ?? {}).toEqual(status === 200 ? { added: 30_000 } : {});
     await expectWhole(gid);
+    await sleep(1_000);
     expect((await dora.send('{ viewer { address } }')).status).toBe(401);
   }
 });
@@ -199,12 +187,8 @@ describe('a revoked token', () => {
       const everywhere = [emil, second.as(emil)];
       for (const caller of everywhere) expect(await statusOf(caller)).toBe(200);
       await revoke(emil);
-      const took = await eventually(
-        () => Promise.all(everywhere.map(statusOf)),
-        (statuses) => statuses.every((each) => each === 401),
-      );
-      // A second, and room for a machine that is busy.
-      expect(took).toBeLessThan(3_000);
+      await sleep(1_000); // and then nobody trusts what was known before, however busy the machine is
+      expect(await Promise.all(everywhere.map(statusOf))).toEqual([401, 401]);
     }
   });
 });
@@ -220,11 +204,7 @@ test('while PostgreSQL takes no connections nobody gets in; afterwards who may d
     await client.query(`alter database ${name} allow_connections false`);
     await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
   });
-  const took = await eventually(
-    () => statusOf(caller),
-    (each) => each !== 200,
-  );
-  expect(took).toBeLessThan(3_000);
+  await sleep(1_000);
   for (let i = 0; i < 5; i++) expect(await statusOf(caller)).not.toBe(200);
   await withClient(server, (client) => client.query(`alter database ${name} allow_connections true`));
   await eventually(

@@ -27,6 +27,13 @@ export function useAuthentication(
   authenticate: (authorization: string | null) => Promise<Viewer | null>,
   production: boolean,
 ): Plugin {
+  /** Once more when all of the request is there: its body may have been long in coming. */
+  async function stillViewer(request: Request): Promise<Viewer | null> {
+    const state = requestState(request);
+    const authorization = request.headers.get('authorization');
+    if (state.viewer && authorization) state.viewer = await authenticate(authorization);
+    return state.viewer;
+  }
   return {
     async onRequestParse({ request, endResponse, fetchAPI }) {
       const state = requestState(request);
@@ -37,14 +44,14 @@ export function useAuthentication(
       const headers = { 'Content-Type': 'application/json; charset=utf-8', 'WWW-Authenticate': 'Bearer' };
       endResponse(new fetchAPI.Response(JSON.stringify(body), { status: 401, headers }));
     },
-    onExecute({ args, setResultAndStopExecution }) {
-      const { viewer } = requestState(args.contextValue.request);
+    async onExecute({ args, setResultAndStopExecution }) {
+      const viewer = await stillViewer(args.contextValue.request);
       if (!viewer && !asksOnlyForTheSchema(args.document, args.operationName)) {
         setResultAndStopExecution({ errors: [unauthenticated()] });
       }
     },
-    onSubscribe({ args, setResultAndStopExecution }) {
-      const { viewer } = requestState(args.contextValue.request);
+    async onSubscribe({ args, setResultAndStopExecution }) {
+      const viewer = await stillViewer(args.contextValue.request);
       if (!viewer) setResultAndStopExecution({ errors: [unauthenticated()] });
     },
   };
