@@ -61,6 +61,20 @@ const added = plan.map((all) =>
     ...own,
   })),
 );
+/** The group's set for a message type: put, narrowed or dropped. */
+const typed = fc.record({
+  kind: fc.constant('set'),
+  messageType: fc.constant(7),
+  permissions: fc.constantFrom(null, { send: 'SELECTED' }, { recv: 'SELECTED' }, { send: 'MEMBERS', recv: 'ROUND_ROBIN' }),
+});
+/** A member's entry for that type. */
+const entry = fc
+  .record({ address: fc.constantFrom(...USERS), send: fc.boolean(), to: fc.constantFrom('add', 'add', 'remove') })
+  .map(({ address, send, to }) => ({
+    kind: 'edit',
+    messageType: 7,
+    [to]: to === 'add' ? [{ addresses: [address], permissions: { send } }] : [address],
+  }));
 const input: fc.Arbitrary<{ kind: string }> = fc.oneof(
   { weight: 6, arbitrary: edit },
   {
@@ -70,6 +84,8 @@ const input: fc.Arbitrary<{ kind: string }> = fc.oneof(
       { requiredKeys: ['kind'] },
     ),
   },
+  { weight: 2, arbitrary: typed },
+  { weight: 2, arbitrary: entry },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('add'), members: added }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('del') }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('leave') }) },
@@ -92,18 +108,32 @@ interface Step {
 const few = fc.subarray(RIGHTS.slice(2), { maxLength: 2 }).map((some) => some.reduce((bits, right) => bits | BIT[right], 0));
 const rights = fc.tuple(fc.constantFrom(511, 511, 246), few, fc.oneof(few, fc.integer({ min: 0, max: 510 })), few);
 
+interface Member {
+  permissions: number;
+  rights: number;
+  /** The entries for message types, as text. */
+  entries: string;
+}
 interface Group {
   app: number;
   deleted: boolean;
+  name: string | null;
   flags: number;
+  /** The sets for message types, as text. */
+  types: string;
   version: number;
-  members: Record<string, { permissions: number; rights: number }>;
+  members: Record<string, Member>;
 }
 type State = Record<string, Group>;
 
 async function stateOf(gids: readonly string[]): Promise<State> {
-  const query = `select g.gid::text, g.app_id as app, g.deleted_at is not null as deleted, g.flags, g.version, coalesce(json_object_agg(m.address,
-      json_build_object('permissions', m.permissions, 'rights', m.rights) order by m.address) filter (where m.address is not null), '{}') as members
+  const query = `select g.gid::text, g.app_id as app, g.deleted_at is not null as deleted, g.name, g.flags, g.version,
+      (select coalesce(string_agg(concat_ws(' ', t.message_type, t.send, t.recv), ', ' order by t.message_type), '')
+        from group_types t where t.app_id = g.app_id and t.gid = g.gid) as types,
+      coalesce(json_object_agg(m.address, json_build_object('permissions', m.permissions, 'rights', m.rights, 'entries', (
+        select coalesce(string_agg(concat_ws(' ', e.message_type, e.permissions), ', ' order by e.message_type), '')
+        from member_types e where e.app_id = m.app_id and e.gid = m.gid and e.address = m.address)
+      ) order by m.address) filter (where m.address is not null), '{}') as members
     from groups g left join members m on m.app_id = g.app_id and m.gid = g.gid
     where g.gid = any($1::bigint[]) group by g.app_id, g.gid`;
   const rows = await sql<Group & { gid: string }>(db, query, [gids.map(Number)]);
@@ -138,20 +168,27 @@ function wrong(user: string, before: Group, after: Group): string[] {
     if (!holds(right)) found.push(`${right} is needed: ${why}`);
   };
   if (after.deleted) demand('remove', 'deleted');
-  if (before.flags !== after.flags) demand('modify', 'settings');
+  for (const setting of ['name', 'flags', 'types'] as const) {
+    if (before[setting] !== after[setting]) demand('modify', `settings: ${setting}`);
+  }
   for (const address of new Set([...Object.keys(before.members), ...Object.keys(after.members)])) {
     const [old, now] = [before.members[address], after.members[address]];
     const was = old?.rights ?? 0;
     const rank = was & BIT.owner ? 'owner' : was ? 'admin' : 'plain';
-    if (!old) demand('addUser', `${address} joined`);
+    if (!old) {
+      demand('addUser', `${address} joined`);
+      if (now?.entries) found.push(`${address} joined with entries`);
+    }
     if (!now) {
       if (address !== user)
         demand(({ plain: 'removeUser', admin: 'removeAdmin', owner: 'removeOwner' } as const)[rank], `${address} was removed`);
       else if (before.flags & NO_LEAVING && rank !== 'owner') found.push('leaving is forbidden');
       continue;
     }
-    if (old && old.permissions !== now.permissions)
-      demand(({ plain: 'addUser', admin: 'addAdmin', owner: 'removeOwner' } as const)[rank], `${address}'s permissions`);
+    for (const own of ['permissions', 'entries'] as const) {
+      if (old && old[own] !== now[own])
+        demand(({ plain: 'addUser', admin: 'addAdmin', owner: 'removeOwner' } as const)[rank], `${address}'s ${own}`);
+    }
     for (const right of RIGHTS) {
       const [had, has] = [(was & BIT[right]) !== 0, (now.rights & BIT[right]) !== 0];
       if (!had && has) {
@@ -165,7 +202,16 @@ function wrong(user: string, before: Group, after: Group): string[] {
 }
 
 const hasOwner = ({ members }: Group) => Object.values(members).some((member) => member.rights & BIT.owner);
+/** How often each answer came, and each kind of change by a user. */
 const tally = new Map<string, number>();
+const note = (what: string) => tally.set(what, (tally.get(what) ?? 0) + 1);
+
+function noteChanges(before: Group, after: Group): void {
+  if (before.name !== after.name) note('a name');
+  if (before.types !== after.types) note('a type');
+  const members = Object.keys(before.members).filter((address) => address in after.members);
+  if (members.some((address) => before.members[address]?.entries !== after.members[address]?.entries)) note('an entry');
+}
 
 function choose(state: State, gids: readonly string[], { stray, who, group }: Step): { gid: string; caller: Caller } {
   const pick = <T>(list: readonly T[], number: number) => list[number % list.length] as T;
@@ -186,10 +232,12 @@ async function check(seeds: number[][], steps: Step[]): Promise<void> {
           ? { owner: true }
           : Object.fromEntries(RIGHTS.slice(2).map((right) => [right, (each & BIT[right]) !== 0])),
     }));
-    gids.push(
-      (await ask(apps[index % 2] as Caller, '', { kind: 'add', ...{ members, membersMayLeave: index < 2 } })).group
-        ?.gid as string,
-    );
+    const app = apps[index % 2] as Caller;
+    const { group } = await ask(app, '', { kind: 'add', ...{ members, membersMayLeave: index < 2 } });
+    const gid = group?.gid as string;
+    const entries = { messageType: 7, permissions: { send: 'SELECTED' }, members: [{ addresses: USERS.slice(index % 2, 3) }] };
+    await ask(app, gid, { kind: 'set', ...entries });
+    gids.push(gid);
   }
   const appOf = (gid: string, state: State) => apps.findIndex(({ viewer }) => viewer.appId === state[gid]?.app);
   let before = await stateOf(gids);
@@ -200,7 +248,7 @@ async function check(seeds: number[][], steps: Step[]): Promise<void> {
     const user = caller.viewer.address;
     const answer = await ask(caller, gid, given);
     const failed = !answer.__typename.endsWith('Payload');
-    tally.set(answer.__typename, (tally.get(answer.__typename) ?? 0) + 1);
+    note(answer.__typename);
     if (answer.group) gids.push(answer.group.gid);
     const after = await stateOf(gids);
 
@@ -211,7 +259,10 @@ async function check(seeds: number[][], steps: Step[]): Promise<void> {
       // Nothing but the group that was meant, and that only by its own app.
       if (old && (each !== gid || appOf(each, before) !== app)) expect(now).toEqual(old);
       else if (!old) expect(user === null || (now.members[user]?.rights === 511 && appOf(each, after) === app)).toBe(true);
-      else if (user !== null && now.version !== old.version) {
+      // No change goes without a record.
+      else if (now.version === old.version) expect(now).toEqual(old);
+      else if (user !== null) {
+        noteChanges(old, now);
         expect(wrong(user, old, now)).toEqual([]);
         if (hasOwner(old)) expect(hasOwner(now)).toBe(true);
       }
@@ -255,5 +306,5 @@ test(`whatever users do, the rules hold (SEED=${SEED})`, { timeout: 180_000 }, a
     'GroupNotFound',
     'LastOwner',
   ];
-  expect(answers.filter((answer) => !tally.get(answer))).toEqual([]);
+  expect([...answers, 'a name', 'a type', 'an entry'].filter((each) => !tally.get(each))).toEqual([]);
 });

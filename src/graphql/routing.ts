@@ -22,7 +22,7 @@ const GroupRouteMessageInput = builder.inputType('GroupRouteMessageInput', {
     }),
     idempotencyKey: t.string({
       description:
-        "The message's id, 1 to 255 printable ASCII characters: a repetition within 10 minutes gets the same receiver and takes no turn.",
+        "The message's id, 1 to 255 printable ASCII characters: a repetition within 10 minutes gets the same receiver and takes no turn. When that receiver has left meanwhile, the message is routed anew and takes a turn. Another input under the same id, another `among` too, is IdempotencyConflict.",
     }),
   }),
 });

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { openTestGateway } from '../setup/gateway.ts';
+import { type Caller, openTestGateway } from '../setup/gateway.ts';
+import { StatementRecorder } from '../setup/recorder.ts';
 import { listen, TRANSPORTS, type Transport, type Watch, watchOver } from '../setup/watch.ts';
 
-const gateway = await openTestGateway({ config: { watching: { checkpointInterval: 1_500 } } });
+const recorder = new StatementRecorder();
+const gateway = await openTestGateway({ observe: recorder.observe, config: { watching: { checkpointInterval: 1_500 } } });
 const server = await listen(gateway);
 const caller = await gateway.caller();
 
@@ -16,8 +18,8 @@ const QUERY = `subscription ($gid: ID!, $address: String, $messageType: Int) {
 const watch = (gid: string, address?: string, messageType?: number, token = caller.token, transport: Transport = 'websocket') =>
   watchOver(transport, server, token, QUERY, { gid, address, messageType });
 
-async function addGroup(input: string): Promise<string> {
-  const { data } = await caller.send(`mutation { groupAdd(input: ${input}) { ... on GroupAddPayload { group { gid } } } }`);
+async function addGroup(input: string, app = caller): Promise<string> {
+  const { data } = await app.send(`mutation { groupAdd(input: ${input}) { ... on GroupAddPayload { group { gid } } } }`);
   return data?.groupAdd.group.gid;
 }
 const set = (gid: string, fields: string) =>
@@ -108,6 +110,78 @@ describe('users', () => {
     await edit(gid, 'remove: ["anna"]');
     await watched.until((events) => events.at(-1)?.recv.reason === 'NOT_A_MEMBER');
     await watched.stop();
+  });
+
+  test.each(TRANSPORTS)(
+    'a member of a group that is not open is told nothing more once it is removed (%s)',
+    async (transport) => {
+      const gid = await addGroup('{ members: [{ addresses: ["anna"] }] }');
+      const anna = await caller.user('anna');
+      const watched = watch(gid, undefined, 0, anna.token, transport);
+      await says(watched, 'MEMBER');
+      await edit(gid, 'remove: ["anna"]');
+      expect(await watched.end).toBe('LEFT_GROUP');
+      expect(new Set(watched.events.map(({ recv }) => recv.reason))).toEqual(new Set(['MEMBER']));
+      expect(await watch(gid, undefined, 0, anna.token, transport).end).toBe('GROUP_NOT_FOUND');
+    },
+  );
+
+  test('who is no member of a group that is not open may not ask for itself either', async () => {
+    const gid = await addGroup('{ permissions: { send: SELECTED, recv: ROUND_ROBIN }, members: [{ addresses: ["desk"] }] }');
+    // A message type narrows: it opens nothing.
+    await set(gid, 'messageType: 7, permissions: { send: ANYONE }');
+    const stranger = await caller.user('a stranger');
+    for (const [address, messageType] of [
+      [undefined, 0],
+      ['a stranger', 0],
+      [undefined, 7],
+    ] as const) {
+      const watched = watch(gid, address, messageType, stranger.token);
+      expect([await watched.end, watched.events]).toEqual(['GROUP_NOT_FOUND', []]);
+    }
+  });
+});
+
+test.each(TRANSPORTS)('it ends when its token is revoked, of a member or not (%s)', async (transport) => {
+  const app = await gateway.caller();
+  const gid = await addGroup('{ permissions: { send: ANYONE }, members: [{ addresses: ["anna"] }] }', app);
+  for (const asking of [await app.user('anna'), await app.user('customer'), app]) {
+    const watched = watch(gid, asking.viewer.address ?? 'anna', 0, asking.token, transport);
+    await watched.until((events) => events.length > 0);
+    await app.send('mutation ($id: ID!) { tokenRevoke(id: $id) { __typename } }', { id: asking.viewer.token.id });
+    expect(await watched.end).toBe('TOKEN_REVOKED');
+  }
+});
+
+describe('a group that may not be asked about looks like none, in the same statements', async () => {
+  const closed = await addGroup('{ members: [{ addresses: ["bert"] }] }');
+  const open = await addGroup('{ permissions: { pub: ANYONE }, members: [{ addresses: ["bert"] }] }');
+  const deleted = await addGroup('{ permissions: { send: ANYONE }, members: [{ addresses: ["anna"] }] }');
+  await caller.send(`mutation { groupDel(input: { gid: "${deleted}" }) { __typename } }`);
+  const foreign = await addGroup('{ permissions: { send: ANYONE }, members: [{ addresses: ["anna"] }] }', await gateway.caller());
+  const HIDDEN = [foreign, deleted, 'x'];
+  const ofUser = [...HIDDEN, closed].flatMap((gid) => [undefined, 'anna', 'bert'].map((address) => [gid, address] as const));
+
+  /** What a stream tells until it ends, which it does at once, and the statements that it costs. */
+  async function refused({ token }: Caller, gid: string, address?: string) {
+    let text = '';
+    const headers = { 'Content-Type': 'application/json', Accept: 'text/event-stream', Authorization: `Bearer ${token}` };
+    const body = JSON.stringify({ query: QUERY, variables: { gid, address } });
+    const names = await recorder.during(async () => {
+      const response = await gateway.fetch(new Request('http://gateway/graphql', { method: 'POST', headers, body }));
+      text = await response.text();
+    });
+    return { text, names };
+  }
+
+  test.each([
+    ['an application', caller, HIDDEN.map((gid) => [gid, 'anna'] as const), 'groups_find_one'],
+    ['a user', await caller.user('anna'), [...ofUser, [open, 'bert'] as const], 'groups_find_to_ask'],
+  ])('to %s', async (_, asking, questions, statement) => {
+    const missing = await refused(asking, '999', 'anna');
+    expect(missing.text).toContain('"code":"GROUP_NOT_FOUND"');
+    expect(missing.names).toEqual([statement]);
+    for (const [gid, address] of questions) expect(await refused(asking, gid, address), `${gid} ${address}`).toEqual(missing);
   });
 });
 
