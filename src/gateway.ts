@@ -1,6 +1,5 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { Authenticator } from './access/tokens.ts';
@@ -45,6 +44,8 @@ export interface Gateway {
 const HOUR = 3600;
 /** For streams to say why they end, in milliseconds. */
 const STREAMS_END_WITHIN = 300;
+/** For clients to take the end of their streams, in milliseconds. Who reads nothing is cut off then: it has its cursor. */
+const STREAMS_CLOSE_WITHIN = 3_000;
 
 export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
@@ -53,6 +54,7 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const tokensRevoked = () => authenticator.refresh().catch(() => {});
   const mask = maskErrors(log);
   const hub = new WatchHub({ db, log, ...config.watching });
+  const eventStreams = new Set<ServerResponse>();
   const yoga = createYoga({
     schema,
     graphqlEndpoint: '/graphql',
@@ -63,7 +65,7 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
     multipart: false,
     maskedErrors: { maskError: mask },
     graphiql: GRAPHIQL,
-    renderGraphiQL,
+    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options), // 9 MB
     context: ({ request }) =>
       createContext({
         db,
@@ -80,7 +82,7 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
       useRequestBody(config.bodyLimit),
       useDocumentSize(),
       useListLimit(),
-      useServerSentEvents(mask),
+      useServerSentEvents(mask, eventStreams),
       {
         // GraphiQL's page is 9 MB and the same for everybody; other answers of its URL are not.
         onResponse({ response }) {
@@ -128,7 +130,7 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
     void withRequestId(req.headers['x-request-id']?.toString(), () => yoga(req, res));
   };
 
-  const closeSockets: (() => Promise<void>)[] = [];
+  const closeSockets: ((within: number) => Promise<void>)[] = [];
   return {
     fetch,
     createServer() {
@@ -142,7 +144,8 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
     async stop() {
       hub.stop();
       await sleep(STREAMS_END_WITHIN);
-      await Promise.all(closeSockets.map((close) => close()));
+      setTimeout(() => eventStreams.forEach((response) => void response.destroy()), STREAMS_CLOSE_WITHIN).unref();
+      await Promise.all(closeSockets.map((close) => close(STREAMS_CLOSE_WITHIN)));
     },
     close: () => authenticator.close(),
   };

@@ -3,10 +3,12 @@ import { Agent, type ClientRequest, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { migratedDataDir } from './setup/data-dir.ts';
 import { databaseKind, postgresUrl } from './setup/database.ts';
 import { answerOf } from './setup/listener.ts';
 import { type Environment, post, type ServerProcess, startServer } from './setup/server.ts';
+import { GROUP_CHANGES, watchOver } from './setup/watch.ts';
 
 const ADD = '{"query":"mutation { groupAdd(input: { name: \\"late\\" }) { ... on GroupAddPayload { group { name } } } }"}';
 const ADDED = { status: 200, json: { data: { groupAdd: { group: { name: 'late' } } } } };
@@ -97,4 +99,50 @@ test('a second signal does not break off what the first waits for', { timeout: 6
   expect(await answer).toMatchObject(ADDED);
   const { code, stdout } = await ended;
   expect({ code, stops: stdout.split('"stopping"').length - 1 }).toEqual({ code: 0, stops: 1 });
+});
+
+/** A watcher of all members by server-sent events that reads nothing behind the headers. */
+async function stalledEvents({ port }: ServerProcess, token: string, gid: string): Promise<Socket> {
+  const headers = { 'Content-Type': 'application/json', Accept: 'text/event-stream', Authorization: `Bearer ${token}` };
+  const sent = request({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', agent: false, headers });
+  sent.on('error', () => {}).end(JSON.stringify({ query: GROUP_CHANGES, variables: { gid, snapshot: true } }));
+  await once(sent, 'response');
+  return sent.socket as Socket;
+}
+
+/** The same by WebSocket. */
+async function stalledSocket({ url }: ServerProcess, token: string, gid: string): Promise<WebSocket> {
+  const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws').on('error', () => {});
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
+  await once(socket, 'message');
+  const payload = { query: GROUP_CHANGES, variables: { gid, snapshot: true } };
+  socket.send(JSON.stringify({ type: 'subscribe', id: 'a', payload }));
+  await once(socket, 'message');
+  socket.pause();
+  return socket;
+}
+
+test('clients that read nothing of their streams are cut off, requests that run are answered', { timeout: 60_000 }, async () => {
+  const server = await startServer(await newDatabase());
+  const token = await server.firstToken();
+  const addresses = Array.from({ length: 40_000 }, (_, n) => `${n}`.padStart(200, 'x'));
+  const add = 'mutation ($input: GroupAddInput!) { groupAdd(input: $input) { ... on GroupAddPayload { group { gid } } } }';
+  const { data } = await post(server.url, token, add, { input: { members: [{ addresses }] } });
+  const gid = data?.groupAdd.group.gid;
+  const stalled = [await stalledEvents(server, token, gid), await stalledSocket(server, token, gid)];
+  // 20 MB: who has not read them while this one did has filled its buffers.
+  const reader = watchOver('sse', server, token, GROUP_CHANGES, { gid, snapshot: true });
+  await reader.ready();
+  const { sent } = await begin(server.port, token);
+  expect((await post(server.url, token, NAMES)).status).toBe(200);
+
+  const ended = server.stop();
+  expect(await reader.end).toBe('SERVER_STOPPING');
+  await sleep(4_000);
+  const answer = answerOf(sent);
+  sent.end(ADD.slice(10));
+  expect(await answer).toMatchObject(ADDED);
+  expect(await ended).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/"msg":"stopped"\}\n$/) });
+  for (const client of stalled) client instanceof WebSocket ? client.terminate() : client.destroy();
 });

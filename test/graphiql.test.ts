@@ -6,6 +6,7 @@ import { schema } from '../src/graphql/schema.ts';
 import { type Browser, chromium, openBrowser } from './setup/browser.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { listen } from './setup/listener.ts';
+import { addGroup, setGroup } from './watching/setup.ts';
 
 const gateway = await openTestGateway();
 const { url } = await listen(gateway);
@@ -85,6 +86,24 @@ test.skipIf(!chromium)(
     await answered(page, 'Groups').toContain(`"name": "${viewer.appName}"`);
     await typeQuery(page, '{ groups(first: 1) { edges { node { name } } } }');
     await answered(page).toMatch(/^\{\s*"data": \{\s*"groups": \{\s*"edges": \[\s*\{\s*"node": \{\s*"name": "Team"/);
+    expect(browser.foreign).toEqual([]);
+  },
+);
+
+test.skipIf(!chromium)(
+  'with a token: a subscription shows what is, then what changes meanwhile',
+  { timeout: 120_000 },
+  async () => {
+    const caller = await gateway.caller();
+    const { gid } = await addGroup(caller, { name: 'Before' });
+    await using browser = await openBrowser();
+    const page = await open(browser);
+    await typeToken(page, caller.token);
+    const changes = '{ __typename version ... on GroupUpdated { settings { name } } }';
+    await typeQuery(page, `subscription { groupChanges(gid: "${gid}") ${changes} }`);
+    await answered(page).toContain('"__typename": "Ready"');
+    await setGroup(caller, { gid, name: 'Meanwhile' });
+    await expect.poll(() => textOf(page, ANSWER), SOON).toContain('"name": "Meanwhile"');
     expect(browser.foreign).toEqual([]);
   },
 );

@@ -1,5 +1,6 @@
 import { requireScope } from '../access/viewer.ts';
 import type { ChangeEvent } from '../changes/events.ts';
+import type { ChangeRecord } from '../changes/read-log.ts';
 import { watchApp } from '../changes/watch-app.ts';
 import { watchGroup } from '../changes/watch-group.ts';
 import {
@@ -12,7 +13,7 @@ import { NotAllowedError } from '../errors.ts';
 import { addressProblem, invalid, parseGid } from '../input.ts';
 import { builder } from './builder.ts';
 import { ChangedMember, GroupChange } from './changes.ts';
-import { type Context, createLoaders } from './context.ts';
+import { type Context, createLoaders, type Loaders } from './context.ts';
 import { forEachName } from './each.ts';
 import { GroupRef } from './refs.ts';
 
@@ -57,9 +58,24 @@ const MembershipChange = builder.objectRef<MembershipEvent>('MembershipChange').
   }),
 });
 
-/** Each event is resolved with loaders of its own, and leaves its cursor for the transport. */
+/** How long one watcher's reading beside a record serves the others too, in milliseconds: it shows what is so now. */
+const SHARED_FOR = 1_000;
+const shared = new WeakMap<ChangeRecord, { begunAt: number; load: Loaders }>();
+
+/** The loaders for a record, which its watchers have from one ring: applications see the same and share them. */
+function loadersOf(record: ChangeRecord, { db, viewer }: Context): Loaders {
+  if (viewer.address !== null) return createLoaders(db, viewer);
+  const now = performance.now();
+  const found = shared.get(record);
+  if (found && now - found.begunAt < SHARED_FOR) return found.load;
+  const load = createLoaders(db, viewer);
+  shared.set(record, { begunAt: now, load });
+  return load;
+}
+
+/** Each event is resolved with loaders that know nothing from before it, and leaves its cursor for the transport. */
 function delivered<Event extends ChangeEvent | MembershipEvent>(event: Event, context: Context): Event {
-  context.load = createLoaders(context.db, context.viewer);
+  context.load = 'record' in event ? loadersOf(event.record, context) : createLoaders(context.db, context.viewer);
   context.cursor = event.cursor;
   return event;
 }

@@ -6,7 +6,7 @@ import { openTestGateway } from '../setup/gateway.ts';
 import { listen } from '../setup/listener.ts';
 
 const gateway = await openTestGateway();
-const { port, send } = await listen(gateway);
+const { server, port, send } = await listen(gateway);
 const { token } = await gateway.caller();
 
 // As java.net.http.HttpClient and curl --http2 send them.
@@ -25,8 +25,8 @@ test.each(OFFERS)('an offer of another protocol is passed over: $Upgrade', async
   expect((await send({ method: 'GET', path: '/healthz', headers })).status).toBe(200);
 });
 
-async function refused(): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {});
+async function refused(allowHalfOpen = false): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen }).on('error', () => {});
   atEnd(() => socket.destroy());
   await once(socket, 'connect');
   socket.write('GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
@@ -45,5 +45,17 @@ test('a refused WebSocket that goes on sending is closed', async () => {
   let answer = '';
   for await (const chunk of socket) answer += chunk;
   expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+  await closed;
+});
+
+test('a refused WebSocket is closed whole, though its client does not close its side', async () => {
+  const connected = once(server, 'connection');
+  const socket = await refused(true);
+  const [ours] = (await connected) as [Socket];
+  const closed = once(ours, 'close');
+  let answer = '';
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) answer += chunk;
+  expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+  expect(socket.writable).toBe(true);
   await closed;
 });

@@ -88,6 +88,8 @@ interface Job {
   ended: Promise<Ended>;
 }
 
+/** So that each of many processes need not compile the same modules again. */
+const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
 const SOURCES = new URL('../../src/', import.meta.url);
 const PRELOAD = new URL('end-with-stdin.ts', import.meta.url).href;
 
@@ -95,7 +97,7 @@ function run(script: string, args: readonly string[], env: Environment): Job {
   const folder = temporaryFolder();
   const child = spawn(process.execPath, ['--import', PRELOAD, fileURLToPath(new URL(script, SOURCES)), ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: folder, DATA_DIR: join(folder, 'data'), PORT: '0', ...env },
+    env: { PATH: process.env['PATH'], HOME: folder, DATA_DIR: join(folder, 'data'), PORT: '0', NODE_COMPILE_CACHE, ...env },
     stdio: 'pipe',
   });
   const written = { stdout: '', stderr: '' };

@@ -1,6 +1,7 @@
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { type Logger, stdSerializers } from 'pino';
 import { publicError } from '../errors.ts';
+import { placeOfVariable } from '../variables.ts';
 import { currentRequestId } from './logging.ts';
 
 /**
@@ -8,7 +9,7 @@ import { currentRequestId } from './logging.ts';
  * answered as INTERNAL_SERVER_ERROR with the id of the request.
  */
 export function maskErrors(log: Logger) {
-  return (error: unknown): Error => {
+  return (error: unknown): GraphQLError => {
     const graphqlError = error instanceof GraphQLError ? error : undefined;
     const cause = graphqlError?.originalError ?? (graphqlError ? undefined : error);
     if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return withInputIssues(graphqlError);
@@ -31,12 +32,16 @@ function withoutValues(error: unknown): unknown {
   return logged;
 }
 
-/** GraphQL's own refusal of a variable's value becomes INVALID_INPUT with the path of the value. */
+/** GraphQL's own refusal of a variable's value becomes INVALID_INPUT with the path of the value, from the argument on. */
 function withInputIssues(error: GraphQLError): GraphQLError {
+  if (error.message.startsWith('Too many errors processing variables')) {
+    return new GraphQLError(error.message, { extensions: { code: 'INVALID_INPUT', issues: [] } });
+  }
   const found = /^Variable "\$(\w+)" (?:got invalid value .*?(?: at "([^"]*)")?; |of )(.*)$/s.exec(error.message);
   if (!found || error.extensions['code']) return error;
   const [, variable = '', place = variable, message] = found;
-  const path = place.split(/[.[\]]+/).filter((part) => part !== '');
+  const within = place.split(/[.[\]]+/).filter((part) => part !== '');
+  const path = [...placeOfVariable(variable, error.nodes?.[0]), ...within.slice(1)];
   return new GraphQLError(error.message, {
     nodes: error.nodes,
     extensions: { ...error.extensions, code: 'INVALID_INPUT', issues: [{ path, message }] },

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { ExecutionResult, GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Context } from '../context.ts';
@@ -10,8 +11,10 @@ type Delivered = ExecutionResult & { [CURSOR]?: string };
 /**
  * Server-sent events with `id:` lines, so that a client which comes back with Last-Event-ID goes on where it was. Results
  * are pulled one at a time as the client reads them; a typed end is a `next` with errors, then `complete`.
+ *
+ * @param open the responses on node:http that are streams, while they are open
  */
-export function useServerSentEvents(mask: (error: unknown) => Error): Plugin {
+export function useServerSentEvents(mask: (error: unknown) => GraphQLError, open: Set<ServerResponse>): Plugin {
   return {
     onSubscribe({ args }) {
       const context = args.contextValue as unknown as Context;
@@ -23,8 +26,10 @@ export function useServerSentEvents(mask: (error: unknown) => Error): Plugin {
         }),
       };
     },
-    onResultProcess({ result, acceptableMediaTypes, setResultProcessor }) {
+    onResultProcess({ result, acceptableMediaTypes, setResultProcessor, serverContext }) {
       if (!isAsyncIterable(result) || !acceptableMediaTypes.includes('text/event-stream')) return;
+      const { res } = serverContext as { res?: ServerResponse };
+      if (res) open.add(res.once('close', () => open.delete(res)));
       setResultProcessor((stream, { Response, ReadableStream }) => {
         const headers = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache', 'X-Accel-Buffering': 'no' };
         return new Response(eventStream(stream as AsyncIterable<Delivered>, mask, ReadableStream), { headers });
@@ -33,7 +38,7 @@ export function useServerSentEvents(mask: (error: unknown) => Error): Plugin {
   };
 }
 
-function eventStream(results: AsyncIterable<Delivered>, mask: (error: unknown) => Error, Stream: typeof ReadableStream) {
+function eventStream(results: AsyncIterable<Delivered>, mask: (error: unknown) => GraphQLError, Stream: typeof ReadableStream) {
   const encode = (text: string) => new TextEncoder().encode(text);
   const iterator = results[Symbol.asyncIterator]();
   let ping: NodeJS.Timeout;
@@ -46,9 +51,7 @@ function eventStream(results: AsyncIterable<Delivered>, mask: (error: unknown) =
         }, PING_EVERY);
       },
       async pull(controller) {
-        const next = await iterator
-          .next()
-          .catch((error: unknown) => ({ done: true, value: { errors: [mask(error) as GraphQLError] } }));
+        const next = await iterator.next().catch((error: unknown) => ({ done: true, value: { errors: [mask(error)] } }));
         if (next.value) controller.enqueue(encode(eventOf(next.value)));
         if (!next.done) return;
         clearInterval(ping);
