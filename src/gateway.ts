@@ -51,7 +51,12 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
   // The revocation stands whatever comes of this: the counter is read again soon.
-  const tokensRevoked = () => authenticator.refresh().catch(() => {});
+  const readRevocations = () => authenticator.refresh().catch(() => {});
+  const unsubscribe = db.hints.onRevocation((own) => void (own || readRevocations()));
+  const tokensRevoked = () => {
+    db.hints.publishRevocation();
+    return readRevocations();
+  };
   const mask = maskErrors(log);
   const hub = new WatchHub({ db, log, ...config.watching });
   const eventStreams = new Set<ServerResponse>();
@@ -147,7 +152,10 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
       setTimeout(() => eventStreams.forEach((response) => void response.destroy()), STREAMS_CLOSE_WITHIN).unref();
       await Promise.all(closeSockets.map((close) => close(STREAMS_CLOSE_WITHIN)));
     },
-    close: () => authenticator.close(),
+    close() {
+      unsubscribe();
+      return authenticator.close();
+    },
   };
 }
 

@@ -7,15 +7,22 @@ const READ = {
 /** How often each gateway reads the counter, in milliseconds. */
 const EVERY = 500;
 
+export interface RevocationEvents {
+  /** Tokens were revoked, on whichever gateway; at the first reading, too. */
+  onRevoked(): void;
+  /** Behind each reading of the loop. */
+  onTick(): Promise<void>;
+  /** The first failure in a row. */
+  onError(error: unknown): void;
+}
+
 /**
  * Follows the counter that every revocation raises in its transaction. What was looked up while the counter stood still is
  * good as of the last reading; when the counter moves, nothing that was known before is.
  */
 export class Revocations {
   readonly #sql: Sql;
-  readonly #onTick: () => Promise<void>;
-  readonly #onError: (error: unknown) => void;
-  readonly #listeners = new Set<() => void>();
+  readonly #on: RevocationEvents;
   #counter: number | undefined;
   #epoch = 0;
   #readAt = Number.NEGATIVE_INFINITY;
@@ -25,14 +32,9 @@ export class Revocations {
   #reading: Promise<void> | undefined;
   #closed = false;
 
-  /**
-   * @param onTick runs behind each reading of the loop
-   * @param onError told of the first failure in a row
-   */
-  constructor(sql: Sql, onTick: () => Promise<void>, onError: (error: unknown) => void) {
+  constructor(sql: Sql, on: RevocationEvents) {
     this.#sql = sql;
-    this.#onTick = onTick;
-    this.#onError = onError;
+    this.#on = on;
   }
 
   /** Raised when the counter moved: what was found out in an earlier epoch has to be found out again. */
@@ -48,12 +50,6 @@ export class Revocations {
   /** The database's time now in milliseconds since 1970, never too early; undefined before the first reading. */
   get now(): number | undefined {
     return this.#clockAhead === undefined ? undefined : performance.now() + this.#clockAhead;
-  }
-
-  /** Calls the listener whenever tokens were revoked, on whichever gateway, and at the first reading. Gives what ends that. */
-  onRevoked(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   start(): void {
@@ -79,10 +75,10 @@ export class Revocations {
   async #tick(): Promise<void> {
     try {
       await this.read();
-      await this.#onTick();
+      await this.#on.onTick();
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing && !this.#closed) this.#onError(error);
+      if (!this.#failing && !this.#closed) this.#on.onError(error);
       this.#failing = true;
     }
   }
@@ -100,6 +96,6 @@ export class Revocations {
     this.#clockAhead = row.now.getTime() - begun;
     if (!moved) return;
     this.#epoch++;
-    for (const listener of this.#listeners) listener();
+    this.#on.onRevoked();
   }
 }

@@ -2,7 +2,6 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Sql } from '../db/sql.ts';
 import { Revocations } from './revocations.ts';
 import { NOT_EXPIRED, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
-import { createStandings, type TokenStanding } from './token-standing.ts';
 import { TokenUse } from './token-use.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -56,16 +55,16 @@ export class Authenticator {
   readonly #revocations: Revocations;
   readonly #use: TokenUse;
   readonly #cache = new Map<string, Entry>();
-  /** Asks the database whether a viewer's token still holds. Many at once cost one statement. */
-  readonly check: (viewer: Viewer) => Promise<TokenStanding>;
 
   /** @param onError told when the counter cannot be read, once until it can be again */
   constructor(sql: Sql, onError: (error: unknown) => void = () => {}) {
     this.#sql = sql;
     this.#use = new TokenUse(sql);
-    this.#revocations = new Revocations(sql, () => this.#use.writeWhenDue(), onError);
-    this.#revocations.onRevoked(() => this.#cache.clear());
-    this.check = createStandings(sql);
+    this.#revocations = new Revocations(sql, {
+      onRevoked: () => this.#cache.clear(),
+      onTick: () => this.#use.writeWhenDue(),
+      onError,
+    });
   }
 
   /** Begins to read the counter of revocations. Before that, what is found is kept for a second. */
@@ -77,11 +76,6 @@ export class Authenticator {
   async close(): Promise<void> {
     await this.#revocations.close();
     await this.#use.write().catch(() => {});
-  }
-
-  /** Calls the listener whenever tokens were revoked, on whichever gateway: `check` tells which. Gives what ends that. */
-  onRevoked(listener: () => void): () => void {
-    return this.#revocations.onRevoked(listener);
   }
 
   /** Reads the counter now: after a revocation of this gateway's own, or a hint of another's. */

@@ -5,17 +5,32 @@ export interface Hint {
   version: number;
 }
 
+type HintListener = (hint: Hint, own: boolean) => void;
+type RevocationListener = (own: boolean) => void;
+
 /** Hands hints around within the process; other processes are reached by what listens here. */
 export class HintBus {
-  readonly #listeners = new Set<(hint: Hint, own: boolean) => void>();
+  readonly #listeners = new Set<HintListener>();
+  readonly #revocationListeners = new Set<RevocationListener>();
 
   /** @param listener `own`: the hint is about a commit of this process */
-  subscribe(listener: (hint: Hint, own: boolean) => void): () => void {
+  subscribe(listener: HintListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   publish(hint: Hint, own = true): void {
     for (const listener of this.#listeners) listener(hint, own);
+  }
+
+  /** @param listener told that tokens were revoked; `own`: by this process, which may hear of it from outside once more */
+  onRevocation(listener: RevocationListener): () => void {
+    this.#revocationListeners.add(listener);
+    return () => this.#revocationListeners.delete(listener);
+  }
+
+  /** After the commit that revoked them. */
+  publishRevocation(own = true): void {
+    for (const listener of this.#revocationListeners) listener(own);
   }
 }

@@ -18,6 +18,7 @@ import { withClient } from '../setup/databases.ts';
 import { eventually } from '../setup/eventually.ts';
 import { type Caller, callerOf, openTestGateway, TEST_CONFIG } from '../setup/gateway.ts';
 import { interrupted } from '../setup/interrupted.ts';
+import { StatementRecorder } from '../setup/recorder.ts';
 
 /** Another gateway on the same database, with a pool and queues of its own. */
 function another(db: TestDatabase) {
@@ -177,6 +178,19 @@ test('a token that is being revoked makes no successor: it waits, and is refused
 });
 
 describe('a revoked token', () => {
+  test('a hint has the counter read at once, beside the readings twice a second', async () => {
+    const recorder = new StatementRecorder();
+    const other = db.openAnother({ observe: recorder.observe });
+    const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: TEST_CONFIG as Config });
+    atEnd(() => gateway.close());
+    for (let n = 0; n < 200; n++) other.hints.publishRevocation(false);
+    // In ten seconds the loop alone comes to twenty.
+    await eventually(
+      () => recorder.statements.filter(({ name }) => name === 'token_revocations').length,
+      (count) => count >= 200,
+    );
+  });
+
   test('is let in nowhere after a second, whichever gateway revoked it', async () => {
     for (const revoke of [
       (caller: Caller) => app.send(`mutation { tokenRevoke(id: "${caller.viewer.token.id}") { __typename } }`),
