@@ -13,6 +13,10 @@ if (!gid || !token) {
   process.exit(2);
 }
 
+/** The gateway's own setting, in seconds: an idle stream has a Checkpoint as often. */
+const CHECKPOINT_INTERVAL = Number(process.env['CHECKPOINT_INTERVAL'] ?? 30) * 1000;
+const SILENCE = 2.5 * CHECKPOINT_INTERVAL;
+
 const QUERY = /* GraphQL */ `
   subscription Watch($gid: ID!, $after: Cursor, $snapshot: Boolean) {
     groupChanges(gid: $gid, after: $after, snapshot: $snapshot) {
@@ -97,7 +101,6 @@ function follow(client: Client): Promise<string | undefined> {
           const change = data.groupChanges;
           if (change.__typename !== 'Checkpoint') print(change);
           after = change.cursor;
-          if (change.__typename === 'GroupDeleted') deleted = true;
         },
         error: (error) => (Array.isArray(error) ? resolve(codeOf(error)) : reject(error)),
         complete: () => resolve(undefined),
@@ -109,15 +112,35 @@ function follow(client: Client): Promise<string | undefined> {
 const codeOf = (errors: readonly { extensions?: Record<string, unknown> }[]) =>
   String(errors[0]?.extensions?.['code'] ?? 'UNKNOWN');
 
-let deleted = false;
+class Socket extends WebSocket {
+  constructor(url: string, protocols: string) {
+    super(url, protocols, { handshakeTimeout: SILENCE });
+  }
+}
+
+/** Ends a connection that is silent, without a message or a ping: a host that vanishes does not say goodbye. */
+function endInSilence(socket: WebSocket): void {
+  let timer: NodeJS.Timeout | undefined;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => socket.terminate(), SILENCE);
+  };
+  heard();
+  socket
+    .on('message', heard)
+    .on('ping', heard)
+    .on('close', () => clearTimeout(timer));
+}
+
 for (let pause = 500; ; ) {
   const client = createClient({
     url: url.replace(/^http/, 'ws'),
-    webSocketImpl: WebSocket,
+    webSocketImpl: Socket,
     connectionParams: { authorization: `Bearer ${token}` },
     retryAttempts: 0,
     lazyCloseTimeout: 0,
     on: {
+      opened: (socket) => endInSilence(socket as WebSocket),
       connected: () => {
         pause = 500;
       },
@@ -134,10 +157,8 @@ for (let pause = 500; ; ) {
   } finally {
     await client.dispose();
   }
+  if (end === undefined) process.exit(0); // behind GroupDeleted, now or before we came
   switch (end) {
-    case undefined:
-      if (deleted) process.exit(0);
-      break;
     case 'BAD_CURSOR': // the database was restored, or the cursor is of another group
     case 'CURSOR_EXPIRED': // we were away for longer than records are kept
       console.error(`# ${end}: beginning again with a snapshot`);
@@ -149,7 +170,7 @@ for (let pause = 500; ; ) {
     case 'TIMEOUT':
     case 'INTERNAL_SERVER_ERROR':
       break;
-    default: // TOKEN_REVOKED, TOKEN_EXPIRED, LEFT_GROUP, GROUP_NOT_FOUND, UNAUTHENTICATED: coming again will not help
+    default: // TOKEN_REVOKED, TOKEN_EXPIRED, LEFT_GROUP, GROUP_NOT_FOUND, NOT_ALLOWED, UNAUTHENTICATED …: coming again will not help
       console.error(`# the stream ended: ${end}`);
       process.exit(1);
   }

@@ -3,41 +3,45 @@ import { CustomEvent } from '@whatwg-node/events';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
-import type { Hint } from '../db/hint-bus.ts';
+import type { Hint, HintBus } from '../db/hint-bus.ts';
 
-/** How hints reach the other gateways. */
+/** How payloads reach the other gateways. */
 export interface HintTransport {
-  /** Sends hints; failures are swallowed: a lost hint costs the poll's half second. */
-  send(hints: readonly Hint[]): Promise<void>;
+  /** Sends payloads; failures are swallowed: a lost hint costs the poll's half second. */
+  send(payloads: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Hears hints that another process sent. */
-export type HintListener = (hints: readonly Hint[]) => void;
+/** Hears a payload that a process sent, this one included. */
+export type HintListener = (payload: string) => void;
 
 const CHANNEL = 'rollcall_hints';
 const COALESCE = 5; // milliseconds in which hints are gathered
 const MAX_PAYLOAD = 7_500; // bytes; NOTIFY takes 8,000
 const RECONNECT = 1_000;
 const ECHO_WITHIN = 2_000;
+const CONNECTED_WITHIN = 5_000;
+const PUBLISHED_WITHIN = 2_000;
 
-/** `app:gid:version` of each, with blanks between them. */
-function encode(hints: readonly Hint[]): string[] {
+// A payload is words with a blank behind each. Who does not know a word passes over it, so that versions of ours mix.
+const REVOKED = 'revoked';
+const wordOf = ({ appId, gid, version }: Hint) => `${appId}:${gid}:${version}`;
+
+function payloadsOf(words: readonly string[]): string[] {
   const payloads = [''];
-  for (const { appId, gid, version } of hints) {
-    const part = `${appId}:${gid}:${version} `;
-    if ((payloads.at(-1) as string).length + part.length > MAX_PAYLOAD) payloads.push('');
-    payloads[payloads.length - 1] += part;
+  for (const word of words) {
+    if ((payloads.at(-1) as string).length + word.length >= MAX_PAYLOAD) payloads.push('');
+    payloads[payloads.length - 1] += `${word} `;
   }
   return payloads.filter((payload) => payload !== '');
 }
 
-function decode(payload: string): Hint[] {
-  return payload
-    .split(' ')
-    .map((part) => /^(\d+):(\d+):(\d+)$/.exec(part))
-    .filter((found) => found !== null)
-    .map(([, appId, gid, version]) => ({ appId: Number(appId), gid: Number(gid), version: Number(version) }));
+function publishAll(payload: string, bus: HintBus): void {
+  for (const word of payload.split(' ')) {
+    const [, appId, gid, version] = /^(\d+):(\d+):(\d+)$/.exec(word) ?? [];
+    if (version) bus.publish({ appId: Number(appId), gid: Number(gid), version: Number(version) }, false);
+    else if (word === REVOKED) bus.publishRevocation(false);
+  }
 }
 
 /**
@@ -50,25 +54,34 @@ export async function connectHints(
   log: Logger,
 ): Promise<() => Promise<void>> {
   const waiting = new Map<string, Hint>();
-  const transport = await open((hints) => {
-    for (const hint of hints) db.hints.publish(hint, false);
-  });
+  let revoked = false;
+  const transport = await open((payload) => publishAll(payload, db.hints));
   let timer: NodeJS.Timeout | undefined;
   const flush = () => {
     timer = undefined;
-    const hints = [...waiting.values()];
+    const words = [...(revoked ? [REVOKED] : []), ...[...waiting.values()].map(wordOf)];
     waiting.clear();
-    transport.send(hints).catch((error: unknown) => log.debug({ err: error }, 'hints were lost'));
+    revoked = false;
+    transport.send(payloadsOf(words)).catch((error: unknown) => log.debug({ err: error }, 'hints were lost'));
+  };
+  const flushSoon = () => {
+    timer ??= setTimeout(flush, COALESCE);
   };
   const unsubscribe = db.hints.subscribe((hint, own) => {
     if (!own) return;
     const key = `${hint.appId}:${hint.gid}`;
     if ((waiting.get(key)?.version ?? 0) >= hint.version) return;
     waiting.set(key, hint);
-    timer ??= setTimeout(flush, COALESCE);
+    flushSoon();
+  });
+  const unsubscribeRevocations = db.hints.onRevocation((own) => {
+    if (!own) return;
+    revoked = true;
+    flushSoon();
   });
   return async () => {
     unsubscribe();
+    unsubscribeRevocations();
     clearTimeout(timer);
     await transport.close();
   };
@@ -87,18 +100,31 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
   let echo: (() => void) | undefined;
 
   async function connect(): Promise<void> {
-    const opened = new pg.Client({ connectionString: url, application_name: 'rollcall-hints', keepAlive: true });
+    const opened = new pg.Client({
+      connectionString: url,
+      application_name: 'rollcall-hints',
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECTED_WITHIN,
+      query_timeout: CONNECTED_WITHIN,
+    });
     opened.on('error', () => {}); // 'end' follows
     opened.on('notification', ({ payload = '' }) => {
       if (payload.startsWith('echo')) echo?.();
-      else hear(decode(payload));
+      else hear(payload);
     });
-    await opened.connect();
+    try {
+      await opened.connect();
+      await opened.query(`listen ${CHANNEL}`);
+      if (closed) throw new Error('closed meanwhile');
+    } catch (error) {
+      void opened.end();
+      throw error;
+    }
+    client = opened;
+    // Only now: the end of one that never got here is for the loop that tried, or each would start another.
     opened.once('end', () => {
       if (!closed) void reconnect();
     });
-    await opened.query(`listen ${CHANNEL}`);
-    client = opened;
   }
 
   async function reconnect(): Promise<void> {
@@ -130,8 +156,8 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
   });
   void checkEcho().catch(() => {});
   return {
-    async send(hints) {
-      for (const payload of encode(hints)) await db.query(NOTIFY, [CHANNEL, payload]);
+    async send(payloads) {
+      for (const payload of payloads) await db.query(NOTIFY, [CHANNEL, payload]);
     },
     async close() {
       closed = true;
@@ -147,22 +173,33 @@ export async function redisHints(url: string, hear: HintListener, log: Logger): 
     import('@graphql-yoga/redis-event-target'),
   ]);
   // Commands fail at once while Redis is away: the poll carries the hints. Subscriptions are made again when it is back.
-  const options = { maxRetriesPerRequest: 0, enableOfflineQueue: false, lazyConnect: true };
+  const options = { maxRetriesPerRequest: 0, enableOfflineQueue: false, lazyConnect: true, commandTimeout: PUBLISHED_WITHIN };
   const publishClient = new Redis(url, options);
-  const subscribeClient = new Redis(url, { ...options, enableOfflineQueue: true, maxRetriesPerRequest: null });
+  const subscribeClient = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });
   for (const client of [publishClient, subscribeClient]) {
     client.on('error', (error: Error) => log.debug({ err: error }, 'Redis is away; the poll carries the hints'));
     client.connect().catch(() => log.warn('Redis does not answer; the poll carries the hints until it does'));
   }
+  // The target leaves its promises alone, and one that fails with nobody to hear it ends the process.
+  const clients = {
+    publishClient: { publish: (channel: string, text: string) => publishClient.publish(channel, text).catch(lost) },
+    subscribeClient: {
+      on: subscribeClient.on.bind(subscribeClient),
+      subscribe: (channel: string) => subscribeClient.subscribe(channel).catch(lost),
+    },
+  };
+  function lost(error: Error): void {
+    log.debug({ err: error }, 'hints were lost');
+    // A Redis that hangs: on this connection everything to come would wait behind it.
+    if (error.message === 'Command timed out') publishClient.disconnect(true);
+  }
   const serializer = { stringify: (detail: unknown) => String(detail), parse: (text: string) => text };
-  const target = createRedisEventTarget({ publishClient, subscribeClient, serializer } as unknown as Parameters<
-    typeof createRedisEventTarget
-  >[0]);
-  target.addEventListener(CHANNEL, (event) => hear(decode(String((event as CustomEvent<string>).detail))));
+  const target = createRedisEventTarget({ ...clients, serializer } as unknown as Parameters<typeof createRedisEventTarget>[0]);
+  target.addEventListener(CHANNEL, (event) => hear(String((event as CustomEvent<string>).detail)));
   return {
-    async send(hints) {
+    async send(payloads) {
       if (publishClient.status !== 'ready') return;
-      for (const detail of encode(hints)) target.dispatchEvent(new CustomEvent(CHANNEL, { detail }));
+      for (const detail of payloads) target.dispatchEvent(new CustomEvent(CHANNEL, { detail }));
     },
     async close() {
       publishClient.disconnect();

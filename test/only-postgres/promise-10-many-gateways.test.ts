@@ -1,11 +1,13 @@
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { connectHints, type HintTransport, listenNotify, redisHints } from '../../src/changes/hints.ts';
+import { connectHints, type HintListener, type HintTransport, listenNotify, redisHints } from '../../src/changes/hints.ts';
 import type { Hint } from '../../src/db/hint-bus.ts';
+import type { StatementObserver } from '../../src/db/sql.ts';
 import { atEnd } from '../setup/at-end.ts';
-import { createViewer, openTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { createViewer, openTestDatabase, type TestDatabase, type TestDatabaseOptions } from '../setup/database.ts';
 import { callerOf, gatewayOn, type TestGateway } from '../setup/gateway.ts';
+import { StatementRecorder } from '../setup/recorder.ts';
 import { APP_CHANGES, GROUP_CHANGES, listen, MEMBERSHIP_CHANGES, until, watchOver } from '../setup/watch.ts';
 import { addGroup, deleteGroup, editMembers, setGroup } from '../watching/setup.ts';
 
@@ -14,12 +16,12 @@ const log = pino({ level: 'silent' });
 const db = await openTestDatabase();
 
 /** Another gateway process has a pool and a hint bus of its own. */
-const anotherDatabase = () => ({ ...db, ...db.openAnother() }) as TestDatabase;
+const anotherDatabase = (options?: TestDatabaseOptions) => ({ ...db, ...db.openAnother(options) }) as TestDatabase;
 
 type Watching = NonNullable<TestGateway['config']['watching']>;
 
-async function twoGateways(watching: Watching = {}) {
-  const databases = [db, anotherDatabase()] as const;
+async function twoGateways(watching: Watching = {}, observe?: StatementObserver) {
+  const databases = [db, anotherDatabase({ observe })] as const;
   const [first, second] = databases.map((database) => gatewayOn(database, { config: { watching } }));
   const { viewer, token } = await createViewer(db);
   const callers = [first, second].map((gateway) => callerOf(gateway as TestGateway, db, { viewer, token }));
@@ -56,10 +58,30 @@ test('promise 10, many gateways: with hints switched off altogether every change
   await followsEverything(await twoGateways({ hints: false }));
 });
 
+test('promise 10: with hints switched off a change is there with one of the next two polls', async () => {
+  const recorder = new StatementRecorder();
+  const { callers, servers, token } = await twoGateways({ hints: false, pollInterval: 1_000 }, recorder.observe);
+  const [here] = callers as [(typeof callers)[0]];
+  const polls = () => recorder.statements.filter(({ name }) => name === 'tails_versions').length;
+  const { gid } = await addGroup(here);
+  const watch = watchOver('sse', servers[1], token, GROUP_CHANGES, { gid });
+  await watch.ready();
+  for (let n = 2; n < 5; n++) {
+    await setGroup(here, { gid, name: `name ${n}` });
+    const before = polls();
+    await watch.until(() => watch.records.at(-1)?.['version'] === n);
+    expect(polls() - before).toBeLessThanOrEqual(2);
+  }
+  expect(polls()).toBeGreaterThan(0);
+  await watch.stop();
+});
+
 /** Nothing but hints: the poll does not come. */
 const ONLY_HINTS: Watching = { pollInterval: 3_600_000 };
 
-async function hintsBetween(open: (database: TestDatabase, hear: (hints: readonly Hint[]) => void) => Promise<HintTransport>) {
+type OpenTransport = (database: TestDatabase, hear: HintListener) => Promise<HintTransport>;
+
+async function hintsBetween(open: OpenTransport) {
   const two = await twoGateways(ONLY_HINTS);
   for (const database of two.databases) atEnd(await connectHints(database, (hear) => open(database, hear), log));
   const [sender, receiver] = two.databases;
@@ -85,6 +107,21 @@ async function hintsArrive(two: Awaited<ReturnType<typeof hintsBetween>>): Promi
   await watch.stop();
 }
 
+async function revocationsArrive({ databases }: Awaited<ReturnType<typeof hintsBetween>>): Promise<void> {
+  const told = databases.map(({ hints }) => {
+    const owns: boolean[] = [];
+    atEnd(hints.onRevocation((own) => owns.push(own)));
+    return owns;
+  });
+  databases[0].hints.publishRevocation();
+  await until(() => told[1]?.length);
+  expect(told.map((owns) => owns[0])).toEqual([true, false]);
+}
+
+test('promise 10: hints by LISTEN and NOTIFY tell that tokens were revoked', async () => {
+  await revocationsArrive(await hintsBetween((database, hear) => listenNotify(database, db.url, hear, log)));
+});
+
 test('promise 10: hints by LISTEN and NOTIFY move the streams of another gateway, without any poll', async () => {
   await hintsArrive(await hintsBetween((database, hear) => listenNotify(database, db.url, hear, log)));
 });
@@ -92,7 +129,8 @@ test('promise 10: hints by LISTEN and NOTIFY move the streams of another gateway
 test('promise 10: a garbled hint does no harm', async () => {
   const two = await hintsBetween((database, hear) => listenNotify(database, db.url, hear, log));
   const notify = { name: '', text: 'select pg_notify($1, $2)::text' };
-  for (const text of ['', 'x', '1:2', 'echo', `${'9'.repeat(40)}:1:1 `]) await db.query(notify, ['rollcall_hints', text]);
+  for (const text of ['', 'x', 'revoked1 y:1 ', '1:2', 'echo', `${'9'.repeat(40)}:1:1 `])
+    await db.query(notify, ['rollcall_hints', text]);
   await hintsArrive(two);
 });
 
@@ -124,4 +162,8 @@ if (withoutRedis) console.warn(`skipped: hints by Redis, for ${withoutRedis}`);
 
 test.skipIf(withoutRedis)('promise 10: hints by Redis move the streams of another gateway, without any poll', async () => {
   await hintsArrive(await hintsBetween((_, hear) => redisHints(REDIS, hear, log)));
+});
+
+test.skipIf(withoutRedis)('promise 10: hints by Redis tell that tokens were revoked', async () => {
+  await revocationsArrive(await hintsBetween((_, hear) => redisHints(REDIS, hear, log)));
 });

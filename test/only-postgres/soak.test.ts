@@ -2,8 +2,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { postgresUrl } from '../setup/database.ts';
+import { GatewayProcess } from '../soak/processes.ts';
 
 const SOAK = fileURLToPath(new URL('../soak/soak.ts', import.meta.url));
+
+const HAPPENED = [
+  ...['changesWritten', 'deliveries', 'watcherCuts', 'snapshots', 'completions'],
+  ...['gatewayKills', 'gatewayStops', 'serverStoppings', 'databaseRestarts'],
+];
 
 test('a short soak with real processes: no loss, no duplicate, no reorder', async () => {
   const soak = spawn(process.execPath, [SOAK, '--minutes', '0.35'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -15,8 +22,24 @@ test('a short soak with real processes: no loss, no duplicate, no reorder', asyn
   console.log(written); // the seed, to repeat it
   expect(written).toMatch(/"losses":0,"duplicates":0,"reorders":0,"otherFaults":0\}/);
   const figures = JSON.parse(written.split('\n').find((line) => line.startsWith('{')) ?? '{}');
-  for (const name of ['changesWritten', 'deliveries', 'watcherCuts', 'gatewayKills', 'databaseRestarts']) {
-    expect([name, figures[name] > 0]).toEqual([name, true]);
-  }
+  for (const name of HAPPENED) expect([name, figures[name] > 0]).toEqual([name, true]);
   expect(code).toBe(0);
 }, 240_000);
+
+test('a soak hears of a gateway that ends by itself, and starts it again', async () => {
+  const failures: string[] = [];
+  const env = { DATABASE_URL: await postgresUrl(), APP_TOKEN: 'soak-token-soak-token-soak-token-soak', LOG_LEVEL: 'error' };
+  const gateway = await GatewayProcess.start(env, { onLog: () => {}, onFailure: (what) => failures.push(what) });
+  await gateway.end('SIGTERM');
+  await gateway.start();
+  await gateway.end('SIGKILL');
+  await gateway.start();
+  expect(failures).toEqual([]);
+  process.kill(gateway.pid as number, 'SIGKILL');
+  await expect.poll(() => failures, { timeout: 30_000 }).toEqual(['a gateway ended by itself: SIGKILL']);
+  const { origin } = new URL(gateway.url);
+  const health = () => fetch(`${origin}/healthz`).then(({ status }) => status, String);
+  await expect.poll(health, { timeout: 60_000 }).toBe(200);
+  await gateway.end('SIGKILL');
+  expect(failures).toHaveLength(1);
+});

@@ -33,6 +33,32 @@ export interface WatcherRecord {
   /** Whether it watches groups that came later, too. */
   all: boolean;
   got: readonly LoggedChange[];
+  /** Whether its stream came to its end by itself, as behind a GroupDeleted; never that of a whole app. */
+  completed?: boolean;
+}
+
+/** What a watcher makes of its group. */
+export interface GroupState {
+  version: number;
+  name: string | null;
+  /** `address send` of each, in any order. */
+  members: readonly string[];
+}
+
+/** One connection of a watcher that begins anew with a snapshot each time. */
+export interface SnapshotSession {
+  /** That of the snapshot's pages. */
+  version: number;
+  /** What came behind the pages. */
+  got: readonly LoggedChange[];
+  /** At Ready and, of the last session, at the end. */
+  states: readonly GroupState[];
+}
+
+export interface SnapshotRecord {
+  name: string;
+  gid: string;
+  sessions: readonly SnapshotSession[];
 }
 
 export type FaultKind = 'loss' | 'duplicate' | 'reorder' | 'difference' | 'log' | 'tables';
@@ -64,7 +90,7 @@ export function checkLog(log: readonly LoggedChange[]): Fault[] {
 }
 
 /** That a watcher got every record of what it watches once and in order. */
-export function checkWatcher({ name, from, all, got }: WatcherRecord, log: readonly LoggedChange[]): Fault[] {
+export function checkWatcher({ name, from, all, got, completed = false }: WatcherRecord, log: readonly LoggedChange[]): Fault[] {
   const faults: Fault[] = [];
   const say = (kind: FaultKind, what: string) => faults.push({ kind, where: name, what });
   const logged = byGroup(log);
@@ -90,6 +116,9 @@ export function checkWatcher({ name, from, all, got }: WatcherRecord, log: reado
       if (!original) say('difference', `${key(change)} is not in the log behind its beginning`);
       else if (!isAsLogged(change, original)) say('difference', `${key(change)} is not as logged`);
     }
+    const deleted = !all && changes.at(-1)?.kind === 'GroupDeleted';
+    if (deleted !== completed)
+      say('difference', deleted ? 'no completion behind GroupDeleted' : 'a completion without GroupDeleted');
   }
   return faults;
 }
@@ -142,10 +171,54 @@ export function checkTables(log: readonly LoggedChange[], tables: readonly Table
   return faults;
 }
 
-export function checkAll(
-  watchers: readonly WatcherRecord[],
+const stateText = ({ version, name, members }: GroupState) => JSON.stringify({ version, name, members: [...members].sort() });
+
+/** What the log comes to at a version. */
+function stateAt(changes: readonly LoggedChange[], gid: string, version: number): GroupState {
+  const { name, members } = replay(changes.slice(0, version), gid, () => {});
+  return { version, name, members: [...members.values()] };
+}
+
+/**
+ * That each session of a watcher with snapshots got what is behind its snapshot once and in order, up to where it was cut,
+ * and knew at Ready what the log comes to; and that the last one had everything, and ended with what the tables have.
+ */
+export function checkSnapshots(
+  { name, gid, sessions }: SnapshotRecord,
   log: readonly LoggedChange[],
   tables: readonly TableGroup[],
 ): Fault[] {
-  return [...checkLog(log), ...checkTables(log, tables), ...watchers.flatMap((watcher) => checkWatcher(watcher, log))];
+  const faults: Fault[] = [];
+  const say = (kind: FaultKind, what: string) => faults.push({ kind, where: name, what });
+  const changes = log.filter((change) => change.gid === gid);
+  sessions.forEach(({ version, got, states }, index) => {
+    const isLast = index === sessions.length - 1;
+    const reached = isLast ? Number.POSITIVE_INFINITY : Math.max(version, ...got.map((change) => change.version));
+    const known = changes.filter((change) => change.version <= reached);
+    faults.push(...checkWatcher({ name, from: new Map([[gid, version]]), all: false, got }, known));
+    for (const state of states) {
+      if (stateText(state) !== stateText(stateAt(changes, gid, state.version)))
+        say('difference', `at version ${state.version} it is not what the log comes to`);
+    }
+  });
+  const table = tables.find((each) => each.gid === gid);
+  const final = sessions.at(-1)?.states.at(-1);
+  if (!final || !table || stateText(final) !== stateText(table)) say('difference', 'its end is not what the tables have');
+  return faults;
+}
+
+export interface Soaked {
+  watchers: readonly WatcherRecord[];
+  snapshots: readonly SnapshotRecord[];
+  log: readonly LoggedChange[];
+  tables: readonly TableGroup[];
+}
+
+export function checkAll({ watchers, snapshots, log, tables }: Soaked): Fault[] {
+  return [
+    ...checkLog(log),
+    ...checkTables(log, tables),
+    ...watchers.flatMap((watcher) => checkWatcher(watcher, log)),
+    ...snapshots.flatMap((watcher) => checkSnapshots(watcher, log, tables)),
+  ];
 }

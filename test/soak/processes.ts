@@ -35,22 +35,29 @@ export async function startService(name: 'postgres' | 'redis'): Promise<Service>
   };
 }
 
-/** A gateway that can be killed, and comes back at the same URL. */
+export interface GatewayWatch {
+  onLog(line: string): void;
+  /** Told of every exit that nobody asked for, and of every stop that was none. */
+  onFailure(what: string): void;
+}
+
+/** A gateway that can be killed, and comes back at the same URL; also when it ends by itself. */
 export class GatewayProcess {
   readonly port: number;
   readonly #env: Record<string, string>;
-  readonly #onLog: (line: string) => void;
+  readonly #watch: GatewayWatch;
   #child: ChildProcess | undefined;
-  #exit: Promise<unknown> = Promise.resolve();
+  #exit: Promise<string> = Promise.resolve('');
+  #ending = false;
 
-  private constructor(port: number, env: Record<string, string>, onLog: (line: string) => void) {
+  private constructor(port: number, env: Record<string, string>, watch: GatewayWatch) {
     this.port = port;
     this.#env = env;
-    this.#onLog = onLog;
+    this.#watch = watch;
   }
 
-  static async start(env: Record<string, string>, onLog: (line: string) => void): Promise<GatewayProcess> {
-    const gateway = new GatewayProcess(await freePort(), env, onLog);
+  static async start(env: Record<string, string>, watch: GatewayWatch): Promise<GatewayProcess> {
+    const gateway = new GatewayProcess(await freePort(), env, watch);
     await gateway.start();
     return gateway;
   }
@@ -59,25 +66,45 @@ export class GatewayProcess {
     return `http://127.0.0.1:${this.port}/graphql`;
   }
 
-  /** Starts, again and again until it is ready: the database may be away. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Starts, again and again until it is ready. */
   async start(): Promise<void> {
-    for (;;) {
-      const child = spawn(process.execPath, ['--import', path('../setup/end-with-stdin.ts'), path('../../src/main.ts')], {
-        env: { PATH: process.env['PATH'], PORT: String(this.port), ...this.#env },
-        stdio: ['pipe', 'pipe', 'pipe'],
+    this.#ending = false;
+    while (!(await this.#spawn()) && !this.#ending) await sleep(200);
+  }
+
+  /** Gives true when it is ready, false when it ended before. */
+  async #spawn(): Promise<boolean> {
+    const child = spawn(process.execPath, ['--import', path('../setup/end-with-stdin.ts'), path('../../src/main.ts')], {
+      env: { PATH: process.env['PATH'], PORT: String(this.port), ...this.#env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let over = false;
+    let ready = false;
+    let refusal: string | undefined;
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        if (line.startsWith('rollcall: ')) refusal = line;
+        this.#watch.onLog(line);
       });
-      for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', this.#onLog);
-      let over = false;
-      this.#child = child;
-      this.#exit = once(child, 'exit').then(() => {
-        over = true;
-      });
-      while (!over) {
-        if (await this.#isReady()) return;
-        await sleep(100);
-      }
-      await sleep(200);
     }
+    this.#child = child;
+    this.#exit = once(child, 'close').then(([code, signal]) => {
+      over = true;
+      const how = `${signal ?? code}`;
+      // It refuses to start, and says why, when the database is away or somebody has its port.
+      if (!this.#ending && !(refusal && !ready)) this.#watch.onFailure(`a gateway ended by itself: ${how}`);
+      if (!this.#ending && ready) void this.start();
+      return how;
+    });
+    while (!over && !ready) {
+      ready = await this.#isReady();
+      if (!ready) await sleep(100);
+    }
+    return ready;
   }
 
   async #isReady(): Promise<boolean> {
@@ -88,8 +115,10 @@ export class GatewayProcess {
     );
   }
 
-  async end(signal: NodeJS.Signals): Promise<void> {
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    this.#ending = true;
     this.#child?.kill(signal);
-    await this.#exit;
+    const how = await this.#exit;
+    if (how !== (signal === 'SIGTERM' ? '0' : signal)) this.#watch.onFailure(`a gateway answered ${signal} with ${how}`);
   }
 }

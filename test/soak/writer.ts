@@ -33,6 +33,11 @@ export async function makeGroup(url: string, token: string, name: string): Promi
   return { gid: result['group'].gid, cursor: result['cursor'] };
 }
 
+/** Nobody knows what became of it when a process or a connection ends meanwhile. */
+export async function deleteGroup(url: string, token: string, gid: string): Promise<void> {
+  await post(url, token, DELETE, { gid });
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: what the operation asks for
 type Result = Record<string, any>;
 
