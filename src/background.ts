@@ -9,7 +9,7 @@ import { pruneOutcomes } from './groups/idempotency.ts';
 import { purgeGroup } from './groups/purge.ts';
 import { pruneRoutings } from './groups/routed-messages.ts';
 
-const SWEEP_EVERY = 1_000;
+export const SWEEP_EVERY = 1_000;
 const PRUNE_EVERY = 10 * 60 * 1000;
 const ANALYZE_EVERY = 5 * 60 * 1000;
 const ANALYZE = { name: 'analyze', text: 'analyze' };

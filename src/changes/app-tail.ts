@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../db/sql.ts';
 import type { CommitPosition } from './cursor.ts';
+import { StreamEndError } from './errors.ts';
 import { type ChangeRecord, hasUnsettled, isBehind, lastSettled, type MarkedPosition, readAppLog } from './read-log.ts';
 import { Ring, type RingBudget } from './ring.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -35,16 +36,20 @@ export class AppTail {
 
   /** Where the settled log ends, as far as it was read. */
   async head(): Promise<MarkedPosition> {
-    this.#opening ??= lastSettled(this.#sql, this.appId);
-    try {
+    if (!this.#head) {
+      this.#opening ??= lastSettled(this.#sql, this.appId).finally(() => {
+        this.#opening = undefined;
+      });
       const head = await this.#opening;
-      this.#head ??= head;
-      this.#from ??= head;
-    } catch (error) {
-      this.#opening = undefined;
-      throw error;
+      if (!this.#head) this.#begin(head);
     }
-    return this.#head;
+    return this.#head as MarkedPosition;
+  }
+
+  #begin(head: MarkedPosition): void {
+    this.#head = head;
+    this.#from = head;
+    this.#ring.clear();
   }
 
   /** Hears that something may be new. */
@@ -87,16 +92,33 @@ export class AppTail {
 
   /** Reads what is settled and new; false when there is nothing. */
   async #read(): Promise<boolean> {
-    const records = await readAppLog(this.#sql, this.appId, this.#head as MarkedPosition, LOAD_BYTES, LOAD_RECORDS);
+    const head = this.#head as MarkedPosition;
+    const records = await readAppLog(this.#sql, this.appId, head, LOAD_BYTES, LOAD_RECORDS).catch((error) => this.#lose(error));
     const last = records.at(-1);
     if (!last || this.#closed) return false;
     this.#from = this.#ring.push(records)?.position ?? this.#from;
     this.#head = { ...last.position, mark: last.mark };
-    for (const subscriber of this.subscribers) subscriber.wake();
+    this.#wake();
     return true;
   }
 
-  /** The records behind a position that the ring has; undefined when the log must be read. */
+  /**
+   * What it knew is no beginning of the log any more. Where records were pruned that it has not read, it begins anew, and who
+   * stands in front of them meets that in reading for itself. In another history nobody stands.
+   */
+  async #lose(error: unknown): Promise<ChangeRecord[]> {
+    if (!(error instanceof StreamEndError)) throw error;
+    if (error.code === 'BAD_CURSOR') for (const subscriber of this.subscribers) subscriber.end(error);
+    this.#begin(await lastSettled(this.#sql, this.appId));
+    this.#wake();
+    return [];
+  }
+
+  #wake(): void {
+    for (const subscriber of this.subscribers) subscriber.wake();
+  }
+
+  /** Records behind a position that the ring has, as many as one reader takes; undefined when the log must be read. */
   after(position: CommitPosition): readonly ChangeRecord[] | undefined {
     const head = this.#head;
     if (head && !isBehind(head, position)) return [];
@@ -108,7 +130,7 @@ export class AppTail {
       if (isBehind((items[middle] as ChangeRecord).position, position)) high = middle;
       else low = middle + 1;
     }
-    return items.slice(low);
+    return this.#ring.take(low);
   }
 
   close(): void {

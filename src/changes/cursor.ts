@@ -23,6 +23,8 @@ export type StreamPosition =
   | { stream: 'snapshot'; gid: number }
   /** In the stream of an app, with the mark of the record that it stands after; 0: before all records. */
   | { stream: 'app'; appId: number; position: CommitPosition; mark: number }
+  /** Before a snapshot of an address's memberships: it begins anew. */
+  | { stream: 'membershipsSnapshot'; appId: number; address: string }
   /** In the stream of an address's memberships. */
   | { stream: 'memberships'; appId: number; address: string; position: CommitPosition; mark: number };
 
@@ -46,11 +48,16 @@ export function encodeMembershipsCursor(appId: number, address: string, position
   return pack('m', appId, generation, xid, id, mark, address);
 }
 
+export function encodeMembershipsSnapshotCursor(appId: number, address: string): string {
+  return pack('n', appId, address);
+}
+
 const PATTERNS = [
   /^(g)\.(\d{1,16}(?:\.\d{1,16}){2})$/,
   /^(s)\.(\d{1,16})$/,
   /^(a)\.(\d{1,16}(?:\.\d{1,16}){4})$/,
   /^(m)\.(\d{1,16}(?:\.\d{1,16}){4})\.(.+)$/s,
+  /^(n)\.(\d{1,16})\.(.+)$/s,
 ];
 
 /** What a cursor says; undefined for one that is garbled. */
@@ -63,6 +70,7 @@ export function decodeCursor(cursor: string): StreamPosition | undefined {
   const [a = 0, b = 0, c = 0, d = 0, mark = 0] = numbers;
   if (stream === 'g') return { stream: 'group', position: { gid: a, version: b, mark: c } };
   if (stream === 's') return { stream: 'snapshot', gid: a };
+  if (stream === 'n' && address !== undefined) return { stream: 'membershipsSnapshot', appId: a, address };
   const position = { generation: b, xid: c, id: d };
   if (stream === 'a') return { stream: 'app', appId: a, position, mark };
   if (stream === 'm' && address !== undefined) return { stream: 'memberships', appId: a, address, position, mark };

@@ -1,9 +1,17 @@
 import type { Sql } from '../db/sql.ts';
+import { StreamEndError } from './errors.ts';
 import { type ChangeRecord, readGroupLog } from './read-log.ts';
 import { Ring, type RingBudget } from './ring.ts';
 import type { Subscriber } from './subscriber.ts';
 
 const LOAD_RECORDS = 500;
+const LOAD_BYTES = 4 * 1024 * 1024;
+
+/** The last record of a group, as it was read. */
+export interface GroupHead {
+  version: number;
+  mark: number;
+}
 
 /** What a gateway knows of the end of one group's log while somebody watches it: shared by all who do. */
 export class GroupTail {
@@ -13,10 +21,12 @@ export class GroupTail {
   readonly #sql: Sql;
   readonly #ring: Ring<ChangeRecord>;
   #version = 0;
-  #loaded = 0;
+  /** The last record that was read; its mark is undefined where reading failed. */
+  #loaded: { version: number; mark?: number } = { version: 0 };
   #heard = 0;
+  #history = 0;
   #closed = false;
-  #loading: Promise<void> | undefined;
+  #loading = false;
 
   constructor(sql: Sql, appId: number, gid: number, budget: RingBudget) {
     this.#sql = sql;
@@ -30,13 +40,44 @@ export class GroupTail {
     return this.#version;
   }
 
-  /** Begins behind a version that was read from the database. */
-  begin(version: number): void {
+  /** Another number once the log was found to be of another history: the database went back under the gateway. */
+  get history(): number {
+    return this.#history;
+  }
+
+  /** What it knows now, to compare with what is read from now on. */
+  get known() {
+    return { ...this.#loaded, history: this.#history };
+  }
+
+  /**
+   * Takes the head of the group as it was read from the database: hears of the version, or that this is another history.
+   * @param known what it knew before that was asked: it may have moved on since
+   * @returns the history that the head is of
+   */
+  meet(known: GroupTail['known'], head: GroupHead | undefined): number {
+    if (known.history !== this.#history) return known.history;
+    if (isLost(known, head)) this.#forget();
+    if (head) this.#begin(head);
+    return this.#history;
+  }
+
+  #begin({ version, mark }: GroupHead): void {
     if (this.#version === 0) {
       this.#version = version;
-      this.#loaded = version;
+      this.#loaded = { version, mark };
     }
     this.move(Math.max(version, this.#heard));
+  }
+
+  /** Nothing that it knew counts any more: who stands in it ends, or reads anew. */
+  #forget(): void {
+    this.#history++;
+    this.#version = 0;
+    this.#loaded = { version: 0 };
+    this.#heard = 0;
+    this.#ring.clear();
+    this.wake();
   }
 
   /** Hears of a version, by a hint or the poll: reads what is new once for all subscribers, then wakes them. */
@@ -44,36 +85,44 @@ export class GroupTail {
     if (this.#version === 0) this.#heard = Math.max(version, this.#heard);
     if (this.#version === 0 || version <= this.#version || this.#closed) return;
     this.#version = version;
-    this.#loading ??= this.#load().finally(() => {
-      this.#loading = undefined;
-    });
+    if (!this.#loading) void this.#load();
   }
 
   async #load(): Promise<void> {
-    while (this.#loaded < this.#version) {
+    this.#loading = true;
+    while (this.#loaded.version < this.#version) {
+      const { history } = this;
       let records: ChangeRecord[];
       try {
-        records = await readGroupLog(this.#sql, this, this.#loaded, 4 * 1024 * 1024, LOAD_RECORDS);
-      } catch {
-        // Subscribers read for themselves, and meet the error if it stays.
-        this.#ring.clear();
-        this.#loaded = this.#version;
+        records = await readGroupLog(this.#sql, this, this.#loaded, LOAD_BYTES, LOAD_RECORDS);
+      } catch (error) {
+        if (history !== this.#history) continue;
+        if (error instanceof StreamEndError) this.#forget();
+        else this.#skip();
         break;
       }
       if (this.#closed) return;
+      if (history !== this.#history) continue;
       const last = records.at(-1);
       // A hint that is ahead of what can be read, or records that were pruned meanwhile: the poll tells again.
       if (!last) {
-        this.#version = this.#loaded;
+        this.#version = this.#loaded.version;
         break;
       }
       // A gap would mean pruned records: the ring is contiguous or empty.
-      if (records[0]?.version !== this.#loaded + 1) this.#ring.clear();
+      if (records[0]?.version !== this.#loaded.version + 1) this.#ring.clear();
       this.#ring.push(records);
-      this.#loaded = last.version;
+      this.#loaded = { version: last.version, mark: last.mark };
       this.#version = Math.max(this.#version, last.version);
     }
+    this.#loading = false;
     this.wake();
+  }
+
+  /** Leaves it to the subscribers to read what it could not: they meet the error if it stays. */
+  #skip(): void {
+    this.#ring.clear();
+    this.#loaded = { version: this.#version };
   }
 
   wake(): void {
@@ -81,18 +130,25 @@ export class GroupTail {
   }
 
   /**
-   * The records behind a version that the ring has: undefined when it does not reach so far back, and the log must be read;
-   * none when there are none.
+   * Records behind a version that the ring has, as many as one reader takes: undefined when it does not reach so far back, and
+   * the log must be read; none when there are none.
    */
   after(version: number): readonly ChangeRecord[] | undefined {
     if (version >= this.#version) return [];
     const first = this.#ring.items[0];
     if (!first || first.version > version + 1) return undefined;
-    return this.#ring.items.slice(version + 1 - first.version);
+    return this.#ring.take(version + 1 - first.version);
   }
 
   close(): void {
     this.#closed = true;
     this.#ring.clear();
   }
+}
+
+/** Whether a head that was read later cannot follow what was known: the version is lower, or its record another one. */
+function isLost(known: { version: number; mark?: number }, head: GroupHead | undefined): boolean {
+  if (known.version === 0) return false;
+  if (!head || head.version < known.version) return true;
+  return head.version === known.version && known.mark !== undefined && head.mark !== known.mark;
 }

@@ -4,7 +4,7 @@ import type { Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import { AppTail } from './app-tail.ts';
 import { StreamEndError } from './errors.ts';
-import { GroupTail } from './group-tail.ts';
+import { type GroupHead, GroupTail } from './group-tail.ts';
 import { RingBudget } from './ring.ts';
 import { endable, Subscriber } from './subscriber.ts';
 
@@ -19,15 +19,15 @@ export interface HubOptions {
   hints?: boolean;
 }
 
-const POLL = 500;
-const CHECKPOINT = 30_000;
+export const POLL = 500;
+export const CHECKPOINT = 30_000;
 const CHUNK = 5_000;
-const LOG_BLOCKED_AFTER = 5_000;
+export const LOG_BLOCKED_AFTER = 5_000;
 const LOG_BLOCKED_EVERY = 10_000;
 
 const VERSIONS = {
   name: 'tails_versions',
-  text: `select g.app_id, g.gid, g.version from unnest($1::int[], $2::bigint[]) w(app_id, gid)
+  text: `select g.app_id, g.gid, g.version, g.mark from unnest($1::int[], $2::bigint[]) w(app_id, gid)
     join groups g on g.app_id = w.app_id and g.gid = w.gid`,
 };
 const CLOCK = { name: 'hub_clock', text: 'select clock_timestamp() as now' };
@@ -50,7 +50,8 @@ export class WatchHub {
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
   #polling = false;
-  #clockOffset = 0;
+  /** What the database's clock is ahead of ours, in milliseconds; undefined: not asked for a while. */
+  #clock: Promise<number> | undefined;
   #stopping = false;
   #blockedLogged = 0;
 
@@ -64,9 +65,20 @@ export class WatchHub {
     this.#unsubscribe = hints ? db.hints.subscribe((hint) => this.#hear(hint)) : () => {};
   }
 
-  /** The time by the database's clock, as of the last reading. */
-  now(): Date {
-    return new Date(Date.now() + this.#clockOffset);
+  /** The time by the database's clock, which is read with the first stream that asks, and by the poll. */
+  async now(): Promise<Date> {
+    this.#clock ??= this.#readClock().catch((error: unknown) => {
+      this.#clock = undefined;
+      throw error;
+    });
+    const ahead = await this.#clock;
+    return new Date(Date.now() + ahead);
+  }
+
+  async #readClock(): Promise<number> {
+    const asked = Date.now();
+    const [clock] = await this.db.query<{ now: Date }>(CLOCK);
+    return clock ? clock.now.getTime() - (asked + Date.now()) / 2 : 0;
   }
 
   /** How many streams are open. */
@@ -141,12 +153,11 @@ export class WatchHub {
 
   /** The safety net: what hints did not tell, and whose token is good no more. */
   async #poll(): Promise<void> {
+    if (this.#subscribers.size === 0) this.#clock = undefined;
     if (this.#polling || this.#subscribers.size === 0) return;
     this.#polling = true;
     try {
-      const asked = Date.now();
-      const [clock] = await this.db.query<{ now: Date }>(CLOCK);
-      if (clock) this.#clockOffset = clock.now.getTime() - (asked + Date.now()) / 2;
+      this.#clock = Promise.resolve(await this.#readClock());
       await this.#pollTokens();
       await this.#pollGroups();
       for (const tail of this.#apps.values()) tail.move();
@@ -158,12 +169,13 @@ export class WatchHub {
   }
 
   async #pollGroups(): Promise<void> {
-    const tails = [...this.#groups.values()];
+    const tails = [...this.#groups];
     for (let from = 0; from < tails.length; from += CHUNK) {
-      const chunk = tails.slice(from, from + CHUNK);
-      const values = [chunk.map(({ appId }) => appId), chunk.map(({ gid }) => gid)];
-      const rows = await this.db.query<{ app_id: number; gid: number; version: number }>(VERSIONS, values);
-      for (const { app_id: appId, gid, version } of rows) this.#groups.get(`${appId}:${gid}`)?.move(version);
+      const chunk = tails.slice(from, from + CHUNK).map(([key, tail]) => ({ key, tail, known: tail.known }));
+      const values = [chunk.map(({ tail }) => tail.appId), chunk.map(({ tail }) => tail.gid)];
+      const rows = await this.db.query<GroupHead & { app_id: number; gid: number }>(VERSIONS, values);
+      const heads = new Map(rows.map((row) => [`${row.app_id}:${row.gid}`, row]));
+      for (const { key, tail, known } of chunk) tail.meet(known, heads.get(key));
     }
   }
 

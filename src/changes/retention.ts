@@ -1,15 +1,18 @@
 import type { Database } from '../db/client.ts';
 import type { Sql, Tx } from '../db/sql.ts';
+import { SETTLED } from './read-log.ts';
 
 const BATCH = 1_000;
 
 const APPS = { name: 'retention_apps', text: 'select id from apps order by id' };
-// The oldest records of an app, as long as all of them are too old: what is pruned is always a beginning of the log.
+// The oldest records of an app, as long as all of them are too old and settled: what is pruned is always a beginning of the
+// log as streams across groups read it.
 const PRUNE_CHANGES = {
   name: 'retention_changes',
   text: `with oldest as (
-      select app_id, gid, version, generation, xid, id, at >= clock_timestamp() - $2 * interval '1 second' as young
-      from changes where app_id = $1 order by generation, xid, id limit ${BATCH}),
+      select app_id, gid, version, generation, xid, id,
+        at >= clock_timestamp() - $2 * interval '1 second' or not ${SETTLED} as young
+      from changes c where app_id = $1 order by generation, xid, id limit ${BATCH}),
     old as (select *, bool_or(young) over (order by generation, xid, id) as kept from oldest),
     gone as (
       delete from changes c using old o where not o.kept and c.app_id = o.app_id and c.gid = o.gid and c.version = o.version

@@ -1,3 +1,5 @@
+import { READER_BYTES, READER_RECORDS } from './read-log.ts';
+
 /** How many bytes all rings of a gateway may take together, and each of them. */
 export const RINGS_BYTES = 64 * 1024 * 1024;
 export const RING_BYTES = 1024 * 1024;
@@ -32,6 +34,15 @@ export class Ring<T extends { size: number }> {
 
   get items(): readonly T[] {
     return this.#items;
+  }
+
+  /** The items from a place on that one reader takes at a time: it holds no more of them, whatever the ring lets go. */
+  take(from: number): T[] {
+    let [to, bytes] = [from, 0];
+    while (to < this.#items.length && to - from < READER_RECORDS && bytes < READER_BYTES) {
+      bytes += (this.#items[to++] as T).size;
+    }
+    return this.#items.slice(from, to);
   }
 
   /** Adds items, and gives the last of those that had to go for them. */

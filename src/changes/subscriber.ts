@@ -4,6 +4,8 @@ import type { Viewer } from '../access/viewer.ts';
 export class Subscriber {
   readonly viewer: Viewer;
   #wake: (() => void) | undefined;
+  /** Woken while it did not wait: what it looked at before may be old. */
+  #woken = false;
   #ended: { error?: Error } | undefined;
 
   constructor(viewer: Viewer) {
@@ -11,7 +13,8 @@ export class Subscriber {
   }
 
   wake(): void {
-    this.#wake?.();
+    if (this.#wake) this.#wake();
+    else this.#woken = true;
   }
 
   /** Waits for its end, and gives the error that it was ended with. */
@@ -41,7 +44,10 @@ export class Subscriber {
 
   /** Waits until it is woken or ended, or for `ms`. Gives false when the time ran out. */
   wait(ms: number): Promise<boolean> {
-    if (this.#ended) return Promise.resolve(true);
+    if (this.#ended || this.#woken) {
+      this.#woken = false;
+      return Promise.resolve(true);
+    }
     return new Promise((resolve) => {
       const timer = setTimeout(done, ms, false);
       const settle = () => done(true);

@@ -68,6 +68,10 @@ class GroupStream {
   readonly #subscriber: Subscriber;
   readonly #tail: GroupTail;
   #position: GroupPosition;
+  /** The history that it is in, by the tail's number. */
+  #history: number | undefined;
+  /** The version that the snapshot's pages may show: Ready waits for it. */
+  #shown = 0;
 
   constructor(hub: WatchHub, viewer: Viewer, args: GroupStreamArgs, subscriber: Subscriber, tail: GroupTail) {
     this.#hub = hub;
@@ -82,7 +86,6 @@ class GroupStream {
   async *run(): AsyncGenerator<ChangeEvent, void> {
     const head = await this.#head();
     const snapshot = await this.#begin(head);
-    this.#tail.begin(head.version);
     if (snapshot) {
       if (head.deleted) throw new UnknownGroupError();
       yield* this.#snapshot(head);
@@ -93,9 +96,16 @@ class GroupStream {
   }
 
   async #head(): Promise<Head> {
-    const { appId, address } = this.#viewer;
-    const [head] = await this.#sql.query<Head>(HEAD, [appId, this.#args.gid, address]);
-    if (!head || (address !== null && head.joined === null)) throw new UnknownGroupError();
+    const head = await this.#readHead();
+    if (!head || (this.#viewer.address !== null && head.joined === null)) throw new UnknownGroupError();
+    return head;
+  }
+
+  async #readHead(): Promise<Head | undefined> {
+    const { known } = this.#tail;
+    const [head] = await this.#sql.query<Head>(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
+    const history = this.#tail.meet(known, head);
+    this.#history ??= history;
     return head;
   }
 
@@ -144,20 +154,25 @@ class GroupStream {
       if (this.#subscriber.settle()) return;
       if (await this.#isOver(head)) return; // the records that follow say why
       page++;
-      yield { type: 'snapshot', cursor, gid, version: head.version, at: this.#hub.now(), page, settings, members };
+      yield { type: 'snapshot', cursor, gid, version: head.version, at: await this.#hub.now(), page, settings, members };
     }
   }
 
-  /** Whether the group was deleted, or the viewer's membership ended, since the stream began. */
+  /** Whether the group was deleted, or the viewer's membership ended, since the stream began. Asked behind each page. */
   async #isOver({ joined }: Head): Promise<boolean> {
     const now = await this.#head();
+    this.#shown = now.version;
     return now.deleted || now.left !== null || now.joined !== joined;
   }
 
   async *#changes(): AsyncGenerator<ChangeEvent, void> {
     let ready = false;
     for (;;) {
-      const records = this.#tail.after(this.#position.version) ?? (await this.#read());
+      if (this.#tail.history !== this.#history) {
+        this.#subscriber.end(new StreamEndError('BAD_CURSOR'));
+        if (this.#subscriber.settle()) return;
+      }
+      const records = await this.#next();
       for (const record of records) {
         yield this.#deliver(record);
         if (record.kind === 'GROUP_DELETED') return;
@@ -170,27 +185,37 @@ class GroupStream {
       if (this.#subscriber.settle()) return;
       if (!ready) {
         ready = true;
-        yield this.#still('ready');
+        yield await this.#still('ready');
         continue;
       }
       const woken = await this.#subscriber.wait(this.#hub.checkpointInterval);
-      if (!woken) yield this.#still('checkpoint');
+      if (!woken) yield await this.#still('checkpoint');
     }
+  }
+
+  async #next(): Promise<readonly ChangeRecord[]> {
+    const { version } = this.#position;
+    const records = this.#tail.after(version);
+    // Nothing from a tail that has not heard of all that the pages show is no answer.
+    return records && (records.length > 0 || version >= this.#shown) ? records : this.#read();
   }
 
   async #read(): Promise<ChangeRecord[]> {
     const { version } = this.#position;
-    const records = await readGroupLog(this.#sql, this.#tail, version);
+    const records = await readGroupLog(this.#sql, this.#tail, this.#position);
     // What a slow reader has not read yet may have been pruned meanwhile.
     const first = records[0];
     if (first && first.version !== version + 1) throw new StreamEndError('CURSOR_EXPIRED');
-    if (!first && this.#tail.version > version) await this.#checkPruned(version);
+    if (!first) await this.#checkPruned();
     return records;
   }
 
-  async #checkPruned(version: number): Promise<void> {
-    const [head] = await this.#sql.query<Head>(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
+  /** Nothing lies behind the position, though there should. */
+  async #checkPruned(): Promise<void> {
+    const { version, mark } = this.#position;
+    const head = await this.#readHead();
     if (!head || head.version > version) throw new StreamEndError('CURSOR_EXPIRED');
+    if (head.version < version || head.mark !== mark) throw new StreamEndError('BAD_CURSOR');
   }
 
   #deliver(record: ChangeRecord): ChangeEvent {
@@ -198,8 +223,8 @@ class GroupStream {
     return { type: 'change', record, cursor: encodeGroupCursor(this.#position) };
   }
 
-  #still(type: 'ready' | 'checkpoint'): ChangeEvent {
+  async #still(type: 'ready' | 'checkpoint'): Promise<ChangeEvent> {
     const { gid, version } = this.#position;
-    return { type, gid, version, at: this.#hub.now(), cursor: encodeGroupCursor(this.#position) };
+    return { type, gid, version, at: await this.#hub.now(), cursor: encodeGroupCursor(this.#position) };
   }
 }

@@ -1,12 +1,11 @@
 import type { Viewer } from '../access/viewer.ts';
 import type { AppTail } from './app-tail.ts';
-import { decodeCursor, encodeMembershipsCursor } from './cursor.ts';
+import { decodeCursor, encodeMembershipsCursor, encodeMembershipsSnapshotCursor } from './cursor.ts';
 import { StreamEndError } from './errors.ts';
 import type { WatchHub } from './hub.ts';
 import type { RecordedMember } from './log.ts';
-import { BEFORE_ALL, type ChangeRecord, isBehind, type MarkedPosition } from './read-log.ts';
+import { BEFORE_ALL, type ChangeRecord, checkAppPosition, type MarkedPosition } from './read-log.ts';
 import type { Subscriber } from './subscriber.ts';
-import { checkAppPosition } from './watch-app.ts';
 
 export const MEMBERSHIP_CHANGE_KINDS = [
   'JOINED',
@@ -113,29 +112,29 @@ class MembershipStream {
     const { after, snapshot } = this.#args;
     // Before anything is read: what is committed while it is read comes again behind it.
     this.#position = await this.#tail.head();
-    const from = after == null ? BEFORE_ALL : await this.#decode(after);
-    if (isBehind(from, BEFORE_ALL)) yield* this.#catchUp(from);
+    const from = after == null ? undefined : this.#decode(after);
+    if (from) yield* this.#catchUp(from);
     else {
       for await (const row of this.#present()) {
-        // A cursor before everything: who goes on from here gets a whole new snapshot.
-        if (snapshot || after != null)
-          yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null, BEFORE_ALL);
+        if (snapshot || after != null) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
         if (this.#subscriber.settle()) return;
       }
     }
-    yield this.#still('READY');
+    yield await this.#still('READY');
     yield* this.#live();
   }
 
-  async #decode(after: string): Promise<MarkedPosition> {
+  /** undefined: before a snapshot, which begins anew. */
+  #decode(after: string): MarkedPosition | undefined {
     const cursor = decodeCursor(after);
-    if (cursor?.stream !== 'memberships' || cursor.appId !== this.#appId || cursor.address !== this.#args.address) {
+    if (
+      (cursor?.stream !== 'memberships' && cursor?.stream !== 'membershipsSnapshot') ||
+      cursor.appId !== this.#appId ||
+      cursor.address !== this.#args.address
+    ) {
       throw new StreamEndError('BAD_CURSOR');
     }
-    const position = { ...cursor.position, mark: cursor.mark };
-    // Before all: of a snapshot, whose states are read anew.
-    if (isBehind(position, BEFORE_ALL)) await checkAppPosition(this.#hub.db, this.#appId, position);
-    return position;
+    return cursor.stream === 'memberships' ? { ...cursor.position, mark: cursor.mark } : undefined;
   }
 
   async *#present(): AsyncGenerator<Row> {
@@ -161,6 +160,8 @@ class MembershipStream {
     const [cut] = await this.#hub.db.query<{ found: boolean }>(IN_TRANSACTION, [this.#appId, generation, xid, id]);
     const values = [this.#appId, this.#args.address, generation, cut?.found ? xid - 1 : xid];
     const states = (await this.#hub.db.query<Row>(CHANGED, values)).flatMap((row) => statesOf(this.#args.address, row));
+    // Behind the reading: up to here nothing was pruned that it should have found.
+    await checkAppPosition(this.#hub.db, this.#appId, position);
     for (const [index, { kind, gid, member, at }] of states.entries()) {
       // Until all of them are delivered the cursor stays: some may come again, none is lost.
       if (index === states.length - 1) from = this.#position;
@@ -186,7 +187,7 @@ class MembershipStream {
       if (this.#subscriber.settle()) return;
       // What happens to others is no sign of life for this stream.
       const rest = this.#heardAt + this.#hub.checkpointInterval - performance.now();
-      if (rest <= 0) yield this.#still('CHECKPOINT');
+      if (rest <= 0) yield await this.#still('CHECKPOINT');
       else if (records.length === 0) await this.#subscriber.wait(rest);
     }
   }
@@ -221,21 +222,25 @@ class MembershipStream {
     }
   }
 
+  /** @param position to go on from; without one, what goes on from here gets a whole new snapshot */
   #event(
     kind: MembershipChangeKind,
     gid: number | null,
     member: RecordedMember | null,
     at: Date,
     actor: string | null,
-    position: MarkedPosition,
+    position?: MarkedPosition,
   ): MembershipEvent {
     this.#heardAt = performance.now();
-    const cursor = encodeMembershipsCursor(this.#appId, this.#args.address, position, position.mark);
+    const { address } = this.#args;
+    const cursor = position
+      ? encodeMembershipsCursor(this.#appId, address, position, position.mark)
+      : encodeMembershipsSnapshotCursor(this.#appId, address);
     return { cursor, kind, gid, member, at, actor };
   }
 
-  #still(kind: 'READY' | 'CHECKPOINT'): MembershipEvent {
-    return this.#event(kind, null, null, this.#hub.now(), null, this.#position);
+  async #still(kind: 'READY' | 'CHECKPOINT'): Promise<MembershipEvent> {
+    return this.#event(kind, null, null, await this.#hub.now(), null, this.#position);
   }
 }
 

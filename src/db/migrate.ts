@@ -70,11 +70,16 @@ const FORGET_INTERRUPTED = {
   name: 'migrations_forget_interrupted',
   text: 'update _prisma_migrations set rolled_back_at = now() where finished_at is null and rolled_back_at is null',
 };
+// Whatever bears an xid (groups, members, former members) was written with a record, and records are pruned from the oldest
+// on. So an app's highest is that of its last record, or where its log was pruned to: two look-ups an app, and no scan.
 const RAISE_GENERATION = {
   name: 'raise_generation',
-  text: `update gateway_state set generation = generation + 1
-    where exists (select from changes where generation = gateway_state.generation
-      and xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+  text: `update gateway_state s set generation = generation + 1
+    where exists (select from apps a left join lateral (
+        select c.generation, c.xid from changes c where c.app_id = a.id
+        order by c.generation desc, c.xid desc, c.id desc limit 1) l on true
+      where (a.pruned_generation = s.generation and a.pruned_xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+        or (l.generation = s.generation and l.xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint))
     returning generation`,
 };
 

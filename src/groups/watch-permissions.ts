@@ -57,6 +57,7 @@ async function* states(
   let last: string | undefined;
   let repeatAt = 0;
   for (;;) {
+    const { known } = tail;
     const found = (await findGroupsToAsk(hub.db, viewer, [gid])).get(gid);
     if (!found || (found.onlySelf && address !== viewer.address)) {
       if (last === undefined) throw new GroupNotFoundError(args.givenGid);
@@ -65,10 +66,11 @@ async function* states(
     }
     const { group } = found;
     // What is committed while the member is read moves the tail again.
-    tail.begin(group.version);
+    const history = tail.meet(known, group);
     const [standing] = await findStandings(hub.db, viewer.appId, [{ gid, address, messageType }]);
+    if (!standing) return; // it was deleted, and forgotten
     const decisions = Object.fromEntries(
-      ACTIONS.map((action) => [action, decide({ group, ...standing, action, messageType, now: group.readAt })]),
+      ACTIONS.map((action) => [action, decide({ ...standing, action, messageType })]),
     ) as Record<ActionName, Decision>;
     const state = JSON.stringify(decisions);
     if (state !== last || performance.now() >= repeatAt) {
@@ -77,7 +79,7 @@ async function* states(
       yield { gid, address, messageType, at: group.readAt, ...decisions };
     }
     if (subscriber.settle()) return;
-    if (await waitForChange(subscriber, tail, group, address, repeatAt)) return;
+    if (await waitForChange(subscriber, tail, history, group, address, repeatAt)) return;
   }
 }
 
@@ -85,6 +87,7 @@ async function* states(
 async function waitForChange(
   subscriber: Subscriber,
   tail: GroupTail,
+  history: number,
   group: Group,
   address: string,
   repeatAt: number,
@@ -92,10 +95,11 @@ async function waitForChange(
   const readAt = performance.now();
   let { version } = group;
   for (;;) {
-    const records = tail.after(version);
+    const records = tail.history === history ? tail.after(version) : undefined;
     if (records === undefined || records.some((record) => concerns(record, address))) return false;
     version = records.at(-1)?.version ?? version;
     if (subscriber.settle()) return true;
+    if (records.length > 0) continue;
     const now = performance.now();
     const wait = Math.min(repeatAt, readAt + untilDue(group)) - now;
     if (wait <= 0) return false;

@@ -1,7 +1,11 @@
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { WatchHub } from '../../src/changes/hub.ts';
+import { watchGroup } from '../../src/changes/watch-group.ts';
+import type { Database } from '../../src/db/client.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { GROUP_CHANGES, listen, TRANSPORTS, watchOver } from '../setup/watch.ts';
-import { addGroup, addresses, deleteGroup, editMembers, setGroup } from './setup.ts';
+import { addGroup, addresses, deleteGroup, editMembers, setGroup, withOther } from './setup.ts';
 
 const gateway = await openTestGateway();
 const server = await listen(gateway);
@@ -89,4 +93,54 @@ test('promise 4: an unknown group has no stream, nor a deleted or foreign one', 
       expect(await watch.end).toBe('GROUP_NOT_FOUND');
     }
   }
+});
+
+/** A hub that hears of nothing, with what a stream of it gives up to Ready; `during` runs before each statement. */
+async function untilReady(gid: string, during: (name: string, pages: number) => Promise<unknown>): Promise<unknown[]> {
+  let pages = 0;
+  const query: Database['query'] = async (statement, values) => {
+    if (statement.name === 'snapshot_members') pages++;
+    await during(statement.name, pages);
+    return gateway.db.query(statement, values);
+  };
+  const log = pino({ level: 'silent' });
+  const hub = new WatchHub({ db: withOther(gateway.db, { query }), log, hints: false, pollInterval: 3_600_000 });
+  const told: unknown[] = [];
+  for await (const event of watchGroup(hub, caller.viewer, { gid: Number(gid), snapshot: true })) {
+    if (event.type === 'change') told.push([event.record.kind, event.record.version]);
+    else told.push([event.type, event.version]);
+    if (event.type === 'ready') break;
+  }
+  hub.stop();
+  return told;
+}
+
+test('promise 4: Ready comes behind every change that the pages show, heard of or not', async () => {
+  const { gid } = await addGroup(caller, { members: [{ addresses: addresses(1_500) }] });
+  let written = false;
+  const told = await untilReady(gid, async (name, pages) => {
+    if (name !== 'snapshot_members' || pages < 2 || written) return;
+    written = true;
+    await editMembers(caller, { gid, add: [{ addresses: ['zzz'] }] });
+    await editMembers(caller, { gid, remove: ['member001401'] });
+  });
+  expect(told).toEqual([
+    ['snapshot', 3],
+    ['snapshot', 3],
+    ['MEMBERS_ADDED', 4],
+    ['MEMBERS_REMOVED', 5],
+    ['ready', 5],
+  ]);
+});
+
+test('promise 4: Ready comes behind what is committed while the last page is read', async () => {
+  const { gid } = await addGroup(caller, { members: [{ addresses: ['ann', 'bob'] }] });
+  const told = await untilReady(gid, async (name) => {
+    if (name === 'snapshot_members') await editMembers(caller, { gid, remove: ['bob'] });
+  });
+  expect(told).toEqual([
+    ['snapshot', 2],
+    ['MEMBERS_REMOVED', 3],
+    ['ready', 3],
+  ]);
 });

@@ -13,7 +13,11 @@ const server = await listen(gateway);
 const caller = await gateway.caller();
 
 const DAY = 24 * 60 * 60;
-const prune = () => pruneChanges(db, 30 * DAY, purgeGroup);
+/** Only what is settled goes. */
+async function prune(): Promise<number> {
+  await settled(db);
+  return pruneChanges(db, 30 * DAY, purgeGroup);
+}
 const age = ({ viewer }: Caller, where = 'true') =>
   sql(db, `update changes set at = at - interval '31 days' where app_id = $1 and ${where}`, [viewer.appId]);
 
@@ -86,7 +90,7 @@ test('promise 7: records go in small batches, the oldest first; tombstones with 
   expect(await tombstones()).toEqual([[], []]);
 });
 
-test('promise 7: a slow reader whose records are pruned meanwhile is told', async () => {
+test('promise 7: who comes back to records that were pruned meanwhile is told', async () => {
   const app = await gateway.caller();
   const { gid, cursor } = await addGroup(app);
   for (let n = 0; n < 5; n++) await setGroup(app, { gid, name: `${n}` });
@@ -183,4 +187,32 @@ test('promise 7: a database moved to another server gets a new generation, and i
   await all.stop();
   const lost = watchOver('sse', listening, app.token, APP_CHANGES, { after: begin.records[0]?.['cursor'] });
   expect(await lost.end).toBe('BAD_CURSOR');
+});
+
+test('promise 7: a cursor from before the first change is no snapshot’s', async () => {
+  const app = await gateway.caller();
+  const after = await cursorOf(MEMBERSHIP_CHANGES, { address: 'ann' }, app);
+  const { gid } = await addGroup(app, { members: [{ addresses: ['ann'] }] });
+  await editMembers(app, { gid, remove: ['ann'] });
+  await settled(db);
+  const { records } = await recordsBehind(MEMBERSHIP_CHANGES, { address: 'ann', after }, app);
+  expect(records.map(({ kind }) => kind)).toEqual(['LEFT', 'READY']);
+});
+
+test('promise 7: a database that was moved after its log was pruned empty gets a new generation, too', async () => {
+  const moved = await openTestGateway();
+  const app = await moved.caller();
+  await moved.caller(); // an app without a change
+  await addGroup(app);
+  await settled(moved.db);
+  await sql(moved.db, `update changes set at = at - interval '31 days'`);
+  expect(await pruneChanges(moved.db, 30 * DAY, purgeGroup)).toBe(1);
+  const generation = () => sql(moved.db, 'select generation from gateway_state');
+  await moved.db.migrate();
+  expect(await generation()).toEqual([{ generation: 1 }]);
+  await sql(moved.db, 'update apps set pruned_xid = pruned_xid + 1000000000 where pruned_xid > 0');
+  await moved.db.migrate();
+  expect(await generation()).toEqual([{ generation: 2 }]);
+  await moved.db.migrate();
+  expect(await generation()).toEqual([{ generation: 2 }]);
 });
