@@ -11,8 +11,8 @@ import { HintBus } from '../../src/db/hint-bus.ts';
 import { addGroup, editGroupMembers, setGroup } from '../../src/groups/operations.ts';
 import { purgeGroup } from '../../src/groups/purge.ts';
 import { atEnd } from '../setup/at-end.ts';
-import { createViewer, databaseKind, openTestDatabase, sql } from '../setup/database.ts';
-import { settled, until } from '../setup/watch.ts';
+import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
+import { settled } from '../setup/watch.ts';
 import { withOther } from './setup.ts';
 
 const db = await openTestDatabase();
@@ -154,27 +154,4 @@ test('where the log was pruned empty, a cursor of now is good, and what came beh
     await expect(expired.next()).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' });
   }
   await Promise.all([late.return(), left.return()]);
-});
-
-test.runIf(databaseKind === 'postgres')('what streams across groups cannot read yet is not pruned', async () => {
-  const group = await newGroup();
-  await settled(db);
-  const { promise: held, resolve: release } = Promise.withResolvers<void>();
-  const { promise: holds, resolve: taken } = Promise.withResolvers<void>();
-  const open = db.openAnother().transaction(async (tx) => {
-    await tx.query({ name: '', text: 'select pg_current_xact_id()::text' });
-    taken();
-    await held;
-  });
-  await holds;
-  await group.rename();
-  await sql(db, `update changes set at = at - interval '31 days' where gid = $1`, [group.gid]);
-  await pruneChanges(db, MONTH, purgeGroup);
-  expect(await sql(db, 'select version from changes where gid = $1', [group.gid])).toEqual([{ version: 2 }]);
-  release();
-  await open;
-  await until(async () => {
-    await pruneChanges(db, MONTH, purgeGroup);
-    return (await sql(db, 'select version from changes where gid = $1', [group.gid])).length === 0;
-  });
 });
