@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
+import { migratedDataDir } from './setup/data-dir.ts';
 import { databaseKind, postgresUrl } from './setup/database.ts';
-import { temporaryFolder } from './setup/folder.ts';
 import { post, startServer } from './setup/server.ts';
 
 const TOKEN = 'a-token-of-at-least-32-characters-for-tests';
-const env = databaseKind === 'postgres' ? { DATABASE_URL: await postgresUrl() } : { DATA_DIR: await temporaryFolder() };
+const env = databaseKind === 'postgres' ? { DATABASE_URL: await postgresUrl() } : { DATA_DIR: await migratedDataDir() };
 const start = (port = 0) => startServer({ ...env, APP_TOKEN: TOKEN, PORT: String(port), CHECKPOINT_INTERVAL: '0.5' });
 
 /** A way to the gateway that falls silent, as when a host vanishes; whoever comes after that gets through. */
