@@ -60,18 +60,29 @@ const MembershipChange = builder.objectRef<MembershipEvent>('MembershipChange').
 
 /** How long one watcher's reading beside a record serves the others too, in milliseconds: it shows what is so now. */
 const SHARED_FOR = 1_000;
-const shared = new WeakMap<ChangeRecord, { begunAt: number; load: Loaders }>();
+/** In the order in which they were made. A record may stay in its ring for long, and must not keep them. */
+const shared = new Map<ChangeRecord, { begunAt: number; load: Loaders }>();
 
 /** The loaders for a record, which its watchers have from one ring: applications see the same and share them. */
 function loadersOf(record: ChangeRecord, { db, viewer }: Context): Loaders {
   if (viewer.address !== null) return createLoaders(db, viewer);
-  const now = performance.now();
+  forgetOld();
   const found = shared.get(record);
-  if (found && now - found.begunAt < SHARED_FOR) return found.load;
+  if (found) return found.load;
   const load = createLoaders(db, viewer);
-  shared.set(record, { begunAt: now, load });
+  shared.set(record, { begunAt: performance.now(), load });
   return load;
 }
+
+function forgetOld(): void {
+  for (const [record, { begunAt }] of shared) {
+    if (performance.now() - begunAt < SHARED_FOR) return;
+    shared.delete(record);
+  }
+}
+
+// Also when nothing more is delivered.
+setInterval(forgetOld, SHARED_FOR).unref();
 
 /** Each event is resolved with loaders that know nothing from before it, and leaves its cursor for the transport. */
 function delivered<Event extends ChangeEvent | MembershipEvent>(event: Event, context: Context): Event {
