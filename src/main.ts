@@ -34,12 +34,8 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
   const watching = { checkpointInterval: config.checkpointInterval, hints: config.hintsUrl !== 'off' };
   const gateway = createGateway({ db, log, config: { ...config, watching } });
   const server = gateway.createServer();
-  await listen(server, config);
-  // Only now, when nothing can keep it from being shown: it is shown once.
-  const secret = config.appToken ? undefined : await makeFirstToken(db);
-  await lock?.listen(async (request) => runAppCommand(db, (request as { app?: string[] }).app ?? []));
-
   const stopBackground = await startBackground(db, config, log);
+  // Before it listens: whoever finds it ready may end it.
   onSignal(config.underNpm, async (signal) => {
     log.info({ signal }, 'stopping');
     setTimeout(() => {
@@ -57,6 +53,16 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
     log.info('stopped');
     process.exit(0); // everything is closed; PGlite would keep the process for some seconds
   });
+
+  try {
+    await listen(server, config);
+  } catch (error) {
+    await stopBackground();
+    throw error;
+  }
+  // Only now, when nothing can keep it from being shown: it is shown once.
+  const secret = config.appToken ? undefined : await makeFirstToken(db);
+  await lock?.listen(async (request) => runAppCommand(db, (request as { app?: string[] }).app ?? []));
 
   const url = urlOf(server.address() as AddressInfo);
   log.info({ url, database: db.kind }, 'listening');

@@ -116,12 +116,15 @@ async function restartGateway(gateway: GatewayProcess): Promise<void> {
   await gateway.start();
 }
 
+/** So that everything happens once at least, however slow the machine. */
+const LEAST_ROUNDS = 20;
+
 /** Cuts, stalls, kills and restarts, one thing after the other. */
 async function disturb(soak: Soak): Promise<void> {
   const { gateways, watchers, snapshots, database, redis } = soak;
   const until = Date.now() + length;
   const stalls: Promise<void>[] = [];
-  for (let round = 0; Date.now() < until; round++) {
+  for (let round = 0; Date.now() < until || round < LEAST_ROUNDS; round++) {
     await sleep(random.between(50, 400));
     for (const watcher of [...watchers, ...snapshots]) {
       if (random.next() < 0.08) {
