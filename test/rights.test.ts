@@ -467,6 +467,7 @@ describe.each(Object.entries(ROWS))('%s', (_, { ask, may, lacking, unchanged, no
       expect
         .soft(await ask(callerOf(name), gid, name), name)
         .toMatchObject({ __typename: 'NotAllowed', right: lackedBy(name, lacking) });
+      expect(await groupState(db, gid), name).toEqual(before);
     }
     expect(await ask(callerOf(STRANGER), gid, STRANGER)).toMatchObject({ __typename: 'GroupNotFound' });
     expect(await groupState(db, gid)).toEqual(before);

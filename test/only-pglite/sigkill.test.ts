@@ -52,7 +52,7 @@ function newWrite(group: Expected, own: string[], names: boolean): Write {
   if (own.length > 0 && dice < 0.5) {
     return { group, operation: 'groupEditMembers', input: { gid, idempotencyKey, remove: own.splice(0, upTo(own.length)) } };
   }
-  const size = random() < 0.05 ? 400 : upTo(5);
+  const size = random() < 0.15 ? 400 : upTo(5);
   const addresses = Array.from({ length: size }, (_, index) => `member ${writes} ${index}`);
   own.push(...addresses.slice(0, 5));
   return { group, operation: 'groupEditMembers', input: { gid, idempotencyKey, add: [{ addresses }] } };
