@@ -6,10 +6,10 @@ import type { Viewer } from '../src/access/viewer.ts';
 import type { Config } from '../src/config.ts';
 import type { Database } from '../src/db/client.ts';
 import { createGateway } from '../src/gateway.ts';
-import { type AllowedArgs, firstAllowed } from '../src/groups/allowed.ts';
 import { addGroup, editGroupMembers, setGroup } from '../src/groups/operations.ts';
-import { decideChecks } from '../src/groups/permission-checks.ts';
-import { findGroup } from '../src/groups/read-groups.ts';
+import { type AllowedArgs, firstAllowed } from '../src/groups/read/allowed.ts';
+import { findGroup } from '../src/groups/read/groups.ts';
+import { decideChecks } from '../src/groups/read/permission-checks.ts';
 import { openBenchDatabase } from './database.ts';
 import { compare, type Measured } from './measure.ts';
 

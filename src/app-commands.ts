@@ -1,6 +1,6 @@
 import { AppError, addApp, addAppToken, closeApp, listApps, removeApp } from './access/apps.ts';
 import type { Database } from './db/client.ts';
-import { purgeGroups } from './groups/purge.ts';
+import { purgeGroups } from './groups/write/purge.ts';
 
 export const APP_USAGE = `Usage: npm run app -- add NAME      makes an app and prints its first token
        npm run app -- list          lists the apps

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { connectHints, listenNotify, redisHints } from './changes/hints.ts';
-import { pruneChanges } from './changes/retention.ts';
+import { pruneChanges } from './changes/log/retention.ts';
 import type { Config } from './config.ts';
 import type { Database } from './db/client.ts';
-import { sweepDue } from './groups/due.ts';
-import { pruneOutcomes } from './groups/idempotency.ts';
-import { purgeGroup } from './groups/purge.ts';
-import { pruneRoutings } from './groups/routed-messages.ts';
+import { pruneRoutings } from './groups/routing/routed-messages.ts';
+import { sweepDue } from './groups/write/due.ts';
+import { pruneOutcomes } from './groups/write/idempotency.ts';
+import { purgeGroup } from './groups/write/purge.ts';
 
 export const SWEEP_EVERY = 1_000;
 const PRUNE_EVERY = 10 * 60 * 1000;

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { pageAllowed } from '../src/groups/allowed.ts';
-import type { Group } from '../src/groups/group.ts';
-import { decideChecks, MAX_CHECKS } from '../src/groups/permission-checks.ts';
-import { findGroups } from '../src/groups/read-groups.ts';
-import type { Member } from '../src/groups/read-members.ts';
-import type { Page } from '../src/pages.ts';
+import { pageAllowed } from '../src/groups/read/allowed.ts';
+import { findGroups } from '../src/groups/read/groups.ts';
+import { decideChecks, MAX_CHECKS } from '../src/groups/read/permission-checks.ts';
+import type { Group } from '../src/model/group.ts';
+import type { Member } from '../src/model/member.ts';
+import type { Page } from '../src/model/page.ts';
 import { createViewer, openTestDatabase } from './setup/database.ts';
 import { allowedIn, decided, type GroupModel, groupArbitrary, makeGroups, QUESTIONS } from './setup/decisions.ts';
 

@@ -1,6 +1,6 @@
 /** What is refused before it is parsed or validated, whoever asks: both would run out of stack, or of time. */
 import { describe, expect, test } from 'vitest';
-import { sizeOf } from '../src/graphql/plugins/document-size.ts';
+import { sizeOf } from '../src/http/yoga/document-size.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { StatementRecorder } from './setup/recorder.ts';
 

@@ -1,8 +1,8 @@
 import { parse, validate } from 'graphql';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { GRAPHIQL } from '../src/graphql/graphiql.ts';
 import { schema } from '../src/graphql/schema.ts';
+import { GRAPHIQL } from '../src/http/graphiql.ts';
 import { type Browser, chromium, openBrowser } from './setup/browser.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { listen } from './setup/listener.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeGroupCursor } from '../src/changes/cursor.ts';
+import { encodeGroupCursor } from '../src/changes/log/cursor.ts';
 import { GroupAddDocument, type GroupAddInput } from '../src/generated/operations.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { answered, issuePaths, operationsOf } from './setup/operations.ts';

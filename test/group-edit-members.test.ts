@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeGroupCursor } from '../src/changes/cursor.ts';
+import { encodeGroupCursor } from '../src/changes/log/cursor.ts';
 import { GroupEditMembersDocument, type GroupEditMembersInput } from '../src/generated/operations.ts';
 import { BAD_ADDRESSES, GOOD_ADDRESSES } from './setup/addresses.ts';
 import { openTestGateway } from './setup/gateway.ts';

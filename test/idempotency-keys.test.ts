@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { pruneOutcomes } from '../src/groups/idempotency.ts';
+import { pruneOutcomes } from '../src/groups/write/idempotency.ts';
 import { databaseKind } from './setup/database.ts';
 import { callerOf, gatewayOn, openTestGateway } from './setup/gateway.ts';
 import { answered, issuePaths, operationsOf } from './setup/operations.ts';

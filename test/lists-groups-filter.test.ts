@@ -6,9 +6,9 @@ import {
   GroupSetDocument,
   GroupsDocument,
 } from '../src/generated/operations.ts';
-import { foldName } from '../src/groups/group.ts';
-import { GROUP_ORDER_FIELDS } from '../src/groups/read-groups.ts';
-import { GROUP_STATES } from '../src/groups/validity.ts';
+import { GROUP_ORDER_FIELDS } from '../src/groups/read/groups.ts';
+import { foldName } from '../src/model/group.ts';
+import { GROUP_STATES } from '../src/model/validity.ts';
 import { type Caller, openTestGateway } from './setup/gateway.ts';
 import { issuePaths } from './setup/lists.ts';
 import { StatementRecorder } from './setup/recorder.ts';

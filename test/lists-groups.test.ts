@@ -8,7 +8,7 @@ import {
   type GroupsQueryVariables,
   type OrderDirection,
 } from '../src/generated/operations.ts';
-import { GROUP_ORDER_FIELDS } from '../src/groups/read-groups.ts';
+import { GROUP_ORDER_FIELDS } from '../src/groups/read/groups.ts';
 import { sql } from './setup/database.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { compareText, forgedCursor, issuePaths, type ModelArgs, modelPage, pageArgs } from './setup/lists.ts';

@@ -11,7 +11,7 @@ import {
   type MembersQueryVariables,
   type OrderDirection,
 } from '../src/generated/operations.ts';
-import { MEMBER_ORDER_FIELDS } from '../src/groups/read-members.ts';
+import { MEMBER_ORDER_FIELDS } from '../src/groups/read/members.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { compareText, forgedCursor, issuePaths, type ModelArgs, modelPage, pageArgs } from './setup/lists.ts';
 import { StatementRecorder } from './setup/recorder.ts';

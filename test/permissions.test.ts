@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { GroupDelDocument, PermissionDocument, PermissionsDocument } from '../src/generated/operations.ts';
 import { setGroup } from '../src/groups/operations.ts';
-import { decideChecks } from '../src/groups/permission-checks.ts';
+import { decideChecks } from '../src/groups/read/permission-checks.ts';
 import { addGroup, reason, refusals } from './setup/asking.ts';
 import type { Caller } from './setup/gateway.ts';
 import { openTestGateway } from './setup/gateway.ts';

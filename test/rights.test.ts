@@ -11,7 +11,7 @@ import {
   GroupSetDocument,
   type GroupSetInput,
 } from '../src/generated/operations.ts';
-import { RIGHT_NAMES, type Right } from '../src/groups/rights.ts';
+import { RIGHT_NAMES, type Right } from '../src/model/rights.ts';
 import { sql } from './setup/database.ts';
 import { type Caller, openTestGateway } from './setup/gateway.ts';
 import { groupState } from './setup/group-state.ts';

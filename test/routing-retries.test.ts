@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type GroupAddInput, GroupDelDocument, GroupEditMembersDocument, GroupSetDocument } from '../src/generated/operations.ts';
-import { pruneRoutings } from '../src/groups/routed-messages.ts';
+import { pruneRoutings } from '../src/groups/routing/routed-messages.ts';
 import { addGroup, type RouteInput, receiverOf, receiversOf, route } from './setup/asking.ts';
 import { sql } from './setup/database.ts';
 import { openTestGateway } from './setup/gateway.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { TimeoutError } from '../src/db/errors.ts';
+import { TimeoutError } from '../src/model/errors.ts';
 import { openTestDatabase, sql } from './setup/database.ts';
 
 const db = await openTestDatabase();

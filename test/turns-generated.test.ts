@@ -6,8 +6,8 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Level } from '../src/groups/flags.ts';
-import { routeMessage } from '../src/groups/routing.ts';
+import { routeMessage } from '../src/groups/routing/route-message.ts';
+import type { Level } from '../src/model/flags.ts';
 import { createViewer, openTestDatabase, sql } from './setup/database.ts';
 import { decided, type GroupModel, groupArbitrary, makeGroups, TYPES } from './setup/decisions.ts';
 import { StatementRecorder } from './setup/recorder.ts';

@@ -1,7 +1,6 @@
 import type { Sql } from '../db/sql.ts';
-import { NotAllowedError } from '../errors.ts';
-import { Issues, MAX_INT, type Path } from '../input.ts';
-import { TokenNotFoundError } from './errors.ts';
+import { NotAllowedError, TokenNotFoundError } from '../model/errors.ts';
+import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { NOT_EXPIRED, parseTokenId, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
 import { hashSecret, newSecret } from './tokens.ts';
 import { requireApplication, requireScope, type Scope, scopeBits, type Viewer, type ViewerToken } from './viewer.ts';

@@ -1,6 +1,6 @@
 import type { Database } from '../db/client.ts';
-import { NotAllowedError } from '../errors.ts';
-import { Issues, MAX_INT } from '../input.ts';
+import { NotAllowedError } from '../model/errors.ts';
+import { Issues, MAX_INT } from '../model/issues.ts';
 import { NOT_EXPIRED } from './token-rows.ts';
 import { hashSecret, newSecret } from './tokens.ts';
 import { requireApplication, requireScope, type Scope, scopeBits, type Viewer } from './viewer.ts';

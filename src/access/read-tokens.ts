@@ -1,16 +1,8 @@
+import { existsBeyond, readPage } from '../db/read-page.ts';
 import type { Sql } from '../db/sql.ts';
 import { type Keyset, Where } from '../db/where.ts';
-import { Issues, invalid } from '../input.ts';
-import {
-  encodePageCursor,
-  existsBeyond,
-  type Page,
-  type PageArgs,
-  type PageBound,
-  pageOf,
-  pageRequest,
-  readPage,
-} from '../pages.ts';
+import { Issues, invalid } from '../model/issues.ts';
+import { encodePageCursor, type Page, type PageArgs, type PageBound, pageOf, pageRequest } from '../model/page.ts';
 import { NOT_EXPIRED, parseTokenId, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
 import { requireApplication, requireScope, type Viewer, type ViewerToken } from './viewer.ts';
 

@@ -1,4 +1,4 @@
-import { NotAllowedError } from '../errors.ts';
+import { NotAllowedError } from '../model/errors.ts';
 
 export const SCOPES = ['READ', 'WRITE', 'CREATE_GROUPS', 'TOKENS'] as const;
 /** What a token is for (spec: Tokens and scopes). The order is that of the stored bits. */

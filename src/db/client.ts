@@ -7,7 +7,7 @@ import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapt
 import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { PrismaClient } from '../generated/prisma/client.ts';
-import { translateDriverError } from './errors.ts';
+import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
 import { migrate } from './migrate.ts';
 import { withScripts } from './schema-engine.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OverloadedError, sqlState, TimeoutError, translateDriverError } from './errors.ts';
+import { OverloadedError, TimeoutError } from '../model/errors.ts';
+import { sqlState, translateDriverError } from './driver-errors.ts';
 import type { Statement, Tx } from './sql.ts';
 
 const RETRIED = new Set(['40001', '40P01']); // serialization failure, deadlock

@@ -1,4 +1,4 @@
-import { type CallSettings, RESOLUTIONS, type Resolution } from '../groups/call-settings.ts';
+import { type CallSettings, RESOLUTIONS, type Resolution } from '../model/call-settings.ts';
 import { builder } from './builder.ts';
 import { forEachName } from './each.ts';
 

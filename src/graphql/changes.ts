@@ -1,10 +1,16 @@
-import type { ChangeEvent } from '../changes/events.ts';
-import { CHANGE_KINDS, type ChangeKind, MEMBERS_A_RECORD, type RecordedMember, type RecordedSettings } from '../changes/log.ts';
-import { UnknownGroupError } from '../changes/watch-group.ts';
-import { Flag, levelsOf } from '../groups/flags.ts';
-import { messageTypeArgument } from '../groups/member-input.ts';
-import { entryPermissions, permissionsOf } from '../groups/member-permissions.ts';
-import { rightsOf } from '../groups/rights.ts';
+import {
+  CHANGE_KINDS,
+  type ChangeKind,
+  MEMBERS_A_RECORD,
+  type RecordedMember,
+  type RecordedSettings,
+} from '../changes/log/records.ts';
+import type { ChangeEvent } from '../changes/streams/events.ts';
+import { messageTypeArgument } from '../groups/input/member-input.ts';
+import { GroupNotFoundError } from '../model/errors.ts';
+import { Flag, levelsOf } from '../model/flags.ts';
+import { entryPermissions, permissionsOf } from '../model/member-permissions.ts';
+import { rightsOf } from '../model/rights.ts';
 import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
 import { forEachName } from './each.ts';
@@ -252,7 +258,7 @@ builder.objectRef<Snapshot>('GroupSnapshot').implement({
       description: 'The group as it is now.',
       resolve: async ({ gid }, _, { load }) => {
         const group = await load.group.load(gid);
-        if (!group) throw new UnknownGroupError(); // deleted, or left, just now: the change follows
+        if (!group) throw new GroupNotFoundError(gid); // deleted, or left, just now: the change follows
         return group;
       },
     }),

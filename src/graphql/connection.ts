@@ -1,4 +1,4 @@
-import type { Page } from '../pages.ts';
+import type { Page } from '../model/page.ts';
 
 /** A page as Relay's connection. What lies around the page is found out only when it is asked for. */
 export function connectionOf<T>({ items, cursorOf, hasNextPage, hasPreviousPage }: Page<T>) {

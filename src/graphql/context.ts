@@ -1,23 +1,16 @@
 import DataLoader from 'dataloader';
 import type { Viewer } from '../access/viewer.ts';
-import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/history.ts';
-import type { WatchHub } from '../changes/hub.ts';
+import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/log/history.ts';
+import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Database } from '../db/client.ts';
-import { type AllowedArgs, pageAllowed } from '../groups/allowed.ts';
-import type { Group, TypeLevels } from '../groups/group.ts';
-import { findGroups, findTypes } from '../groups/read-groups.ts';
-import {
-  type EntryKey,
-  findEntries,
-  findMembers,
-  type Member,
-  type MemberKey,
-  type MemberPageArgs,
-  pageMembersOfMany,
-} from '../groups/read-members.ts';
-import { findStandings, type Standing } from '../groups/standings.ts';
-import { ROWS_A_STATEMENT } from '../groups/write.ts';
-import { type Page, type PageArgs, pageSize } from '../pages.ts';
+import { type AllowedArgs, pageAllowed } from '../groups/read/allowed.ts';
+import { findGroups, findTypes } from '../groups/read/groups.ts';
+import { type EntryKey, findEntries, findMembers, type MemberPageArgs, pageMembersOfMany } from '../groups/read/members.ts';
+import { findStandings, type Standing } from '../groups/read/standings.ts';
+import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
+import type { Group, TypeLevels } from '../model/group.ts';
+import type { Member, MemberKey } from '../model/member.ts';
+import { type Page, type PageArgs, pageSize } from '../model/page.ts';
 
 /** What resolvers get. The database is passed on to services, never called. */
 export interface Context {

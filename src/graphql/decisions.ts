@@ -1,9 +1,9 @@
 import { requireScope } from '../access/viewer.ts';
-import { DECISION_REASONS, type Decision, type DecisionReason, type DecisionRule, decide } from '../groups/decision.ts';
-import { GroupNotFoundError } from '../groups/errors.ts';
-import type { ActionName } from '../groups/flags.ts';
-import { checkQuestion, decideChecks, MAX_CHECKS } from '../groups/permission-checks.ts';
-import { Issues } from '../input.ts';
+import { checkQuestion, decideChecks, MAX_CHECKS } from '../groups/read/permission-checks.ts';
+import { DECISION_REASONS, type Decision, type DecisionReason, type DecisionRule, decide } from '../model/decision.ts';
+import { GroupNotFoundError } from '../model/errors.ts';
+import type { ActionName } from '../model/flags.ts';
+import { Issues } from '../model/issues.ts';
 import { builder } from './builder.ts';
 import { connectionOf, PAGE_ARGS } from './connection.ts';
 import { NODE, pageComplexity } from './limits.ts';

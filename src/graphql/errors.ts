@@ -1,13 +1,19 @@
 import { GraphQLError } from 'graphql';
-import { TokenNotFoundError, UnauthenticatedError } from '../access/errors.ts';
-import { DomainError, type InputIssue, InvalidInputError, NotAllowedError, OverloadedError, TimeoutError } from '../errors.ts';
 import {
+  DomainError,
   GroupNotFoundError,
   IdempotencyConflictError,
+  type InputIssue,
+  InvalidInputError,
   LastOwnerError,
+  NotAllowedError,
   NotAMemberError,
+  OverloadedError,
+  TimeoutError,
+  TokenNotFoundError,
+  UnauthenticatedError,
   VersionConflictError,
-} from '../groups/errors.ts';
+} from '../model/errors.ts';
 import { builder } from './builder.ts';
 
 const ErrorCode = builder.enumType('ErrorCode', {

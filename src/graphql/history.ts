@@ -1,5 +1,5 @@
 import { type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
-import type { ChangeKind } from '../changes/log.ts';
+import type { ChangeKind } from '../changes/log/records.ts';
 import { builder } from './builder.ts';
 import { GroupChange, GroupChangeKindType } from './changes.ts';
 import { connectionOf, PAGE_ARGS } from './connection.ts';

@@ -1,6 +1,6 @@
 import { ComplexityErrorKind } from '@pothos/plugin-complexity';
 import { GraphQLError } from 'graphql';
-import { type PageArgs, pageSize } from '../pages.ts';
+import { type PageArgs, pageSize } from '../model/page.ts';
 
 /** The most nodes that an operation may ask for, page sizes multiplied, and its greatest depth. */
 export const MAX_NODES = 100_000;

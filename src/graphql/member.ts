@@ -1,7 +1,7 @@
-import { GroupNotFoundError } from '../groups/errors.ts';
-import { messageTypeArgument } from '../groups/member-input.ts';
-import { entryPermissions, permissionsOf } from '../groups/member-permissions.ts';
-import { rightsOf } from '../groups/rights.ts';
+import { messageTypeArgument } from '../groups/input/member-input.ts';
+import { GroupNotFoundError } from '../model/errors.ts';
+import { entryPermissions, permissionsOf } from '../model/member-permissions.ts';
+import { rightsOf } from '../model/rights.ts';
 import { builder } from './builder.ts';
 import { PAGE_ARGS } from './connection.ts';
 import { AdminRights, MemberPermissionsType } from './permissions.ts';

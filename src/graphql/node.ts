@@ -1,6 +1,8 @@
 import { brandWithType } from '@pothos/core';
 import { requireScope } from '../access/viewer.ts';
-import { addressProblem, invalid, parseGid } from '../input.ts';
+import { parseGid } from '../model/gid.ts';
+import { invalid } from '../model/issues.ts';
+import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { NODE } from './limits.ts';

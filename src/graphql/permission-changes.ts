@@ -1,8 +1,10 @@
 import { requireScope } from '../access/viewer.ts';
-import { ACTIONS, type ActionName } from '../groups/flags.ts';
-import { messageTypeArgument } from '../groups/member-input.ts';
+import { messageTypeArgument } from '../groups/input/member-input.ts';
 import { type PermissionState, watchPermissions } from '../groups/watch-permissions.ts';
-import { addressProblem, invalid, parseGid } from '../input.ts';
+import { ACTIONS, type ActionName } from '../model/flags.ts';
+import { parseGid } from '../model/gid.ts';
+import { invalid } from '../model/issues.ts';
+import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
 import { PermissionDecision } from './decisions.ts';
 import { forEachName } from './each.ts';

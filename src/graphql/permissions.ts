@@ -1,6 +1,6 @@
-import { ACTIONS, AUDIENCES, type Audience, type Levels, RECEIVE_MODES, type ReceiveMode } from '../groups/flags.ts';
-import type { MemberPermissions } from '../groups/member-permissions.ts';
-import { RIGHT_NAMES, RIGHTS, type Rights } from '../groups/rights.ts';
+import { ACTIONS, AUDIENCES, type Audience, type Levels, RECEIVE_MODES, type ReceiveMode } from '../model/flags.ts';
+import type { MemberPermissions } from '../model/member-permissions.ts';
+import { RIGHT_NAMES, RIGHTS, type Rights } from '../model/rights.ts';
 import { builder } from './builder.ts';
 import { forEachName } from './each.ts';
 

@@ -1,5 +1,5 @@
-import type { Group } from '../groups/group.ts';
-import type { Member } from '../groups/read-members.ts';
+import type { Group } from '../model/group.ts';
+import type { Member } from '../model/member.ts';
 import { builder } from './builder.ts';
 
 // Made apart from their fields, since the two types name each other.

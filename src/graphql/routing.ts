@@ -1,13 +1,18 @@
-import { InvalidInputError, NotAllowedError } from '../errors.ts';
-import { GroupNotFoundError, IdempotencyConflictError, MessageRefusedError } from '../groups/errors.ts';
-import { type RoutedMessage, recipientsOf, routeMessage } from '../groups/routing.ts';
+import { type RoutedMessage, recipientsOf, routeMessage } from '../groups/routing/route-message.ts';
+import {
+  GroupNotFoundError,
+  IdempotencyConflictError,
+  InvalidInputError,
+  MessageRefusedError,
+  NotAllowedError,
+} from '../model/errors.ts';
 import { builder } from './builder.ts';
 import { connectionOf } from './connection.ts';
 import { PermissionDecision } from './decisions.ts';
 import { ErrorInterface } from './errors.ts';
+import { beginning, result } from './group-mutations.ts';
 import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection } from './member.ts';
-import { beginning, result } from './operations.ts';
 import { MemberRef } from './refs.ts';
 
 const GroupRouteMessageInput = builder.inputType('GroupRouteMessageInput', {

@@ -4,7 +4,7 @@ import './group.ts';
 import './viewer.ts';
 import './tokens.ts';
 import './node.ts';
-import './operations.ts';
+import './group-mutations.ts';
 import './decisions.ts';
 import './routing.ts';
 import './changes.ts';

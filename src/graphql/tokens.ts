@@ -1,7 +1,6 @@
-import { TokenNotFoundError } from '../access/errors.ts';
 import { type AddedToken, addToken, revokeToken, revokeTokensOf } from '../access/manage-tokens.ts';
 import { pageTokens } from '../access/read-tokens.ts';
-import { InvalidInputError, NotAllowedError } from '../errors.ts';
+import { InvalidInputError, NotAllowedError, TokenNotFoundError } from '../model/errors.ts';
 import { builder } from './builder.ts';
 import { connectionOf, PAGE_ARGS } from './connection.ts';
 import { pageComplexity } from './limits.ts';

@@ -1,16 +1,18 @@
 import { requireScope } from '../access/viewer.ts';
-import type { ChangeEvent } from '../changes/events.ts';
-import type { ChangeRecord } from '../changes/read-log.ts';
-import { watchApp } from '../changes/watch-app.ts';
-import { watchGroup } from '../changes/watch-group.ts';
+import type { ChangeRecord } from '../changes/log/read.ts';
+import type { ChangeEvent } from '../changes/streams/events.ts';
+import { watchApp } from '../changes/streams/watch-app.ts';
+import { watchGroup } from '../changes/streams/watch-group.ts';
 import {
   MEMBERSHIP_CHANGE_KINDS,
   type MembershipChangeKind,
   type MembershipEvent,
   watchMemberships,
-} from '../changes/watch-memberships.ts';
-import { NotAllowedError } from '../errors.ts';
-import { addressProblem, invalid, parseGid } from '../input.ts';
+} from '../changes/streams/watch-memberships.ts';
+import { NotAllowedError } from '../model/errors.ts';
+import { parseGid } from '../model/gid.ts';
+import { invalid } from '../model/issues.ts';
+import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
 import { ChangedMember, GroupChange } from './changes.ts';
 import { type Context, createLoaders, type Loaders } from './context.ts';

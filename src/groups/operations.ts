@@ -1,19 +1,18 @@
-import { UnauthenticatedError } from '../access/errors.ts';
 import { tokenHolds } from '../access/token-rows.ts';
 import { requireScope, type Viewer } from '../access/viewer.ts';
-import { encodeGroupCursor } from '../changes/cursor.ts';
-import { recordedSettings } from '../changes/log.ts';
+import { encodeGroupCursor } from '../changes/log/cursor.ts';
+import { recordedSettings } from '../changes/log/records.ts';
 import type { Database } from '../db/client.ts';
 import type { Tx } from '../db/sql.ts';
-import { Issues, MAX_INT, type Path, parseGid } from '../input.ts';
-import { withCreator } from './creator.ts';
-import { editMembers } from './edit-members.ts';
-import { editTypeEntries } from './edit-type-entries.ts';
-import { GroupNotFoundError } from './errors.ts';
-import { type Group, type GroupSettings, SETTINGS_COLUMNS, settingsValues } from './group.ts';
-import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './idempotency.ts';
-import { NEEDS_MODIFY, NEEDS_REMOVE } from './may.ts';
-import { checkMembersEdit, type MembersEdit, type MembersInput, messageTypeOf } from './member-input.ts';
+import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
+import { parseGid } from '../model/gid.ts';
+import { type Group, type GroupSettings, SETTINGS_COLUMNS, settingsValues } from '../model/group.ts';
+import { Issues, MAX_INT, type Path } from '../model/issues.ts';
+import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
+import { ALL_RIGHTS } from '../model/rights.ts';
+import { changedFields, changedSettings, newSettings, type SettingsInput } from '../model/settings.ts';
+import { withCreator } from './input/creator.ts';
+import { checkMembersEdit, type MembersEdit, type MembersInput, messageTypeOf } from './input/member-input.ts';
 import {
   CLEARABLE,
   checkSettings,
@@ -22,12 +21,13 @@ import {
   type GroupDelInput,
   type GroupEditMembersInput,
   type GroupSetInput,
-} from './operation-input.ts';
-import { findGroup, findTypes } from './read-groups.ts';
-import { membersBesides } from './replace-members.ts';
-import { ALL_RIGHTS } from './rights.ts';
-import { changedFields, changedSettings, newSettings, type SettingsInput } from './settings.ts';
-import { announce, GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write.ts';
+} from './input/operation-input.ts';
+import { findGroup, findTypes } from './read/groups.ts';
+import { editMembers } from './write/edit-members.ts';
+import { editTypeEntries } from './write/edit-type-entries.ts';
+import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
+import { membersBesides } from './write/replace-members.ts';
+import { announce, GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
 export interface GroupChanged {

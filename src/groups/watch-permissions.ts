@@ -1,15 +1,14 @@
 import type { Viewer } from '../access/viewer.ts';
-import { StreamEndError } from '../changes/errors.ts';
-import type { GroupTail } from '../changes/group-tail.ts';
-import type { WatchHub } from '../changes/hub.ts';
-import type { ChangeRecord } from '../changes/read-log.ts';
-import type { Subscriber } from '../changes/subscriber.ts';
-import { type Decision, decide } from './decision.ts';
-import { GroupNotFoundError } from './errors.ts';
-import { ACTIONS, type ActionName } from './flags.ts';
-import type { Group } from './group.ts';
-import { findGroupsToAsk } from './permission-checks.ts';
-import { findStandings } from './standings.ts';
+import type { ChangeRecord } from '../changes/log/read.ts';
+import type { GroupTail } from '../changes/streams/group-tail.ts';
+import type { WatchHub } from '../changes/streams/hub.ts';
+import type { Subscriber } from '../changes/streams/subscriber.ts';
+import { type Decision, decide } from '../model/decision.ts';
+import { GroupNotFoundError, StreamEndError } from '../model/errors.ts';
+import { ACTIONS, type ActionName } from '../model/flags.ts';
+import type { Group } from '../model/group.ts';
+import { findGroupsToAsk } from './read/permission-checks.ts';
+import { findStandings } from './read/standings.ts';
 
 /** What an address may do in a group at a time: the answers to all five actions. */
 export interface PermissionState extends Record<ActionName, Decision> {

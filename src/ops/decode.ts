@@ -1,24 +1,15 @@
-import type { CallSettingsInput } from '../groups/call-settings.ts';
-import {
-  ACTIONS,
-  AUDIENCES,
-  KNOWN_FLAGS,
-  type Level,
-  type Levels,
-  levelsOf,
-  RECEIVE_MODES,
-  withLevels,
-} from '../groups/flags.ts';
 import type {
   GivenMembers,
   GivenSettings,
   GroupAddInput,
   GroupEditMembersInput,
   GroupSetInput,
-} from '../groups/operation-input.ts';
-import type { RightsChange } from '../groups/rights.ts';
-import type { PermissionsInput } from '../groups/settings.ts';
-import { OpError } from './errors.ts';
+} from '../groups/input/operation-input.ts';
+import type { CallSettingsInput } from '../model/call-settings.ts';
+import { ACTIONS, AUDIENCES, KNOWN_FLAGS, type Level, type Levels, levelsOf, RECEIVE_MODES, withLevels } from '../model/flags.ts';
+import type { RightsChange } from '../model/rights.ts';
+import type { PermissionsInput } from '../model/settings.ts';
+import { OpError } from './codes.ts';
 import {
   ADDRESSES,
   ADMIN,

@@ -1,9 +1,9 @@
-import { RESOLUTIONS } from '../groups/call-settings.ts';
-import { levelsOf } from '../groups/flags.ts';
-import type { Group } from '../groups/group.ts';
-import { permissionsOf } from '../groups/member-permissions.ts';
-import type { Member } from '../groups/read-members.ts';
-import { RIGHT_NAMES, rightsOf } from '../groups/rights.ts';
+import { RESOLUTIONS } from '../model/call-settings.ts';
+import { levelsOf } from '../model/flags.ts';
+import type { Group } from '../model/group.ts';
+import type { Member } from '../model/member.ts';
+import { permissionsOf } from '../model/member-permissions.ts';
+import { RIGHT_NAMES, rightsOf } from '../model/rights.ts';
 import { WIRE_RIGHTS } from './fields.ts';
 
 const unixSeconds = (time: Date) => Math.floor(time.getTime() / 1000);

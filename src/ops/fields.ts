@@ -1,4 +1,4 @@
-import type { Right } from '../groups/rights.ts';
+import type { Right } from '../model/rights.ts';
 import {
   addresses,
   bits,

@@ -1,6 +1,6 @@
-import { resolutionOf } from '../groups/call-settings.ts';
-import { MAX_ADDRESSES } from '../groups/member-input.ts';
-import { OpError } from './errors.ts';
+import { MAX_ADDRESSES } from '../groups/input/member-input.ts';
+import { resolutionOf } from '../model/call-settings.ts';
+import { OpError } from './codes.ts';
 
 /**
  * Reads one value of the wire: a JSON value, a string of a form, or the array of strings that a parameter given twice

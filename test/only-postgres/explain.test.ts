@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { GroupAddDocument, GroupsDocument, type GroupsQueryVariables, MembersDocument } from '../../src/generated/operations.ts';
-import { GROUP_ORDER_FIELDS, type GroupOrderField } from '../../src/groups/read-groups.ts';
-import { MEMBER_ORDER_FIELDS, type MemberOrderField } from '../../src/groups/read-members.ts';
+import { GROUP_ORDER_FIELDS, type GroupOrderField } from '../../src/groups/read/groups.ts';
+import { MEMBER_ORDER_FIELDS, type MemberOrderField } from '../../src/groups/read/members.ts';
 import { sql } from '../setup/database.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { type RecordedStatement, StatementRecorder } from '../setup/recorder.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { pruneChanges } from '../../src/changes/retention.ts';
+import { pruneChanges } from '../../src/changes/log/retention.ts';
 import { addGroup, setGroup } from '../../src/groups/operations.ts';
-import { purgeGroup } from '../../src/groups/purge.ts';
+import { purgeGroup } from '../../src/groups/write/purge.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
 import { settled, until } from '../setup/watch.ts';
 

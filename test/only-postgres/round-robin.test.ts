@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import type { GroupRouteMessageInput } from '../../src/groups/input/routing-input.ts';
 import { addGroup, editGroupMembers } from '../../src/groups/operations.ts';
-import { routeMessage } from '../../src/groups/routing.ts';
-import type { GroupRouteMessageInput } from '../../src/groups/routing-input.ts';
-import { takeTurn } from '../../src/groups/turn.ts';
+import { routeMessage } from '../../src/groups/routing/route-message.ts';
+import { takeTurn } from '../../src/groups/routing/turn.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
 
 /** Two gateways on one database, and four callers on each. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { OverloadedError, TimeoutError } from '../../src/db/errors.ts';
 import { addGroup, setGroup } from '../../src/groups/operations.ts';
+import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
 
 const SLEEP = 'select pg_sleep($1)::text';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { createOpEndpoint } from '../../src/ops/endpoint.ts';
+import { createOpEndpoint } from '../../src/http/op-endpoint.ts';
 import { sql } from '../setup/database.ts';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, sendHttp } from './setup.ts';

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import type { Viewer } from '../../src/access/viewer.ts';
 import type { Database } from '../../src/db/client.ts';
-import { type Decision, decide, type Question } from '../../src/groups/decision.ts';
-import { ACTIONS, type ActionName, type Level, type Levels, withLevels } from '../../src/groups/flags.ts';
+import { type Decision, decide, type Question } from '../../src/model/decision.ts';
+import { ACTIONS, type ActionName, type Level, type Levels, withLevels } from '../../src/model/flags.ts';
 import { sql } from './database.ts';
 
 export const TYPES = [7, 9, 2 ** 31 - 1];

@@ -1,6 +1,6 @@
 /** The rows of an app: for tests that say what was written, or that nothing was. */
 import { expect } from 'vitest';
-import { CHANGE_KINDS, type ChangeKind } from '../../src/changes/log.ts';
+import { CHANGE_KINDS, type ChangeKind } from '../../src/changes/log/records.ts';
 import type { Sql } from '../../src/db/sql.ts';
 
 const TABLES = ['groups', 'group_types', 'members', 'member_types', 'former_members', 'changes', 'idempotency_keys'] as const;

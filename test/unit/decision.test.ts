@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type DecisionReason, decide, type Question } from '../../src/groups/decision.ts';
-import { ACTIONS, type ActionName, type Level, withLevels } from '../../src/groups/flags.ts';
-import { ALL_PERMISSIONS, permissionBit } from '../../src/groups/member-permissions.ts';
+import { type DecisionReason, decide, type Question } from '../../src/model/decision.ts';
+import { ACTIONS, type ActionName, type Level, withLevels } from '../../src/model/flags.ts';
+import { ALL_PERMISSIONS, permissionBit } from '../../src/model/member-permissions.ts';
 
 const NOW = new Date('2026-01-31T12:00:00.000Z');
 const [BEFORE, AFTER] = [new Date(NOW.getTime() - 1), new Date(NOW.getTime() + 1)];

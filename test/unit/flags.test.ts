@@ -11,7 +11,7 @@ import {
   levelsOf,
   withFlag,
   withLevels,
-} from '../../src/groups/flags.ts';
+} from '../../src/model/flags.ts';
 import { holds, int32 } from '../setup/property.ts';
 
 const SWITCHES = Object.values(Flag);

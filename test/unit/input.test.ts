@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { InvalidInputError } from '../../src/errors.ts';
-import { addressProblem, codePoints, Issues, invalid, MAX_INT, parseGid } from '../../src/input.ts';
+import { InvalidInputError } from '../../src/model/errors.ts';
+import { parseGid } from '../../src/model/gid.ts';
+import { Issues, invalid, MAX_INT } from '../../src/model/issues.ts';
+import { addressProblem, codePoints } from '../../src/model/text.ts';
 import { BAD_ADDRESSES, GOOD_ADDRESSES } from '../setup/addresses.ts';
 import { holds } from '../setup/property.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ACTIONS, type ActionName } from '../../src/groups/flags.ts';
+import { ACTIONS, type ActionName } from '../../src/model/flags.ts';
 import {
   ALL_PERMISSIONS,
   entryPermissions,
@@ -9,7 +9,7 @@ import {
   permissionsOf,
   TYPE_PERMISSIONS,
   withPermissions,
-} from '../../src/groups/member-permissions.ts';
+} from '../../src/model/member-permissions.ts';
 import { holds } from '../setup/property.ts';
 
 const bits = fc.integer({ min: 0, max: ALL_PERMISSIONS });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OpError } from '../../src/ops/errors.ts';
+import { OpError } from '../../src/ops/codes.ts';
 import { addresses } from '../../src/ops/readers.ts';
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);

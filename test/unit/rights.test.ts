@@ -11,7 +11,7 @@ import {
   type RightsChange,
   rightBit,
   rightsOf,
-} from '../../src/groups/rights.ts';
+} from '../../src/model/rights.ts';
 import { holds } from '../setup/property.ts';
 
 const OF_ADMIN: readonly Right[] = ['admin', 'modify', 'addUser', 'removeUser', 'addAdmin', 'removeAdmin'];

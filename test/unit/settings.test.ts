@@ -6,7 +6,7 @@ import {
   RESOLUTIONS,
   type Resolution,
   resolutionOf,
-} from '../../src/groups/call-settings.ts';
+} from '../../src/model/call-settings.ts';
 import {
   ACTIONS,
   AUDIENCES,
@@ -16,15 +16,15 @@ import {
   RECEIVE_MODES,
   withFlag,
   withLevels,
-} from '../../src/groups/flags.ts';
-import type { GroupSettings, TypeLevels } from '../../src/groups/group.ts';
+} from '../../src/model/flags.ts';
+import type { GroupSettings, TypeLevels } from '../../src/model/group.ts';
 import {
   changedFields,
   changedSettings,
   newSettings,
   type PermissionsInput,
   type SettingsInput,
-} from '../../src/groups/settings.ts';
+} from '../../src/model/settings.ts';
 import { holds, int32 } from '../setup/property.ts';
 
 const NOW = new Date('2030-06-01T00:00:00.000Z');

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { OverloadedError, TimeoutError } from '../../src/db/errors.ts';
 import type { Statement, Tx } from '../../src/db/sql.ts';
 import { type Attempt, KeyedQueue, withDeadline, withRetries } from '../../src/db/transaction.ts';
+import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 
 const failure = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
 

@@ -7,7 +7,7 @@ import {
   stateAt,
   type Validity,
   type ValidityInput,
-} from '../../src/groups/validity.ts';
+} from '../../src/model/validity.ts';
 import { holds } from '../setup/property.ts';
 
 const NOW = new Date('2030-06-01T00:00:00.000Z');

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Viewer } from '../../src/access/viewer.ts';
 import { SWEEP_EVERY } from '../../src/background.ts';
-import { CHECKPOINT, LOG_BLOCKED_AFTER, POLL } from '../../src/changes/hub.ts';
-import { READER_BYTES } from '../../src/changes/read-log.ts';
-import { RING_BYTES, RINGS_BYTES } from '../../src/changes/ring.ts';
-import { Subscriber } from '../../src/changes/subscriber.ts';
+import { READER_BYTES } from '../../src/changes/log/read.ts';
+import { CHECKPOINT, LOG_BLOCKED_AFTER, POLL } from '../../src/changes/streams/hub.ts';
+import { RING_BYTES, RINGS_BYTES } from '../../src/changes/streams/ring.ts';
+import { Subscriber } from '../../src/changes/streams/subscriber.ts';
 
 // What spec and documentation promise in seconds and bytes; what is asked twice within a promise leaves time for the answer.
 test('the poll is twice within the second that a lost hint may cost, and in which access ends', () => {

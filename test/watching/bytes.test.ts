@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { AppTail } from '../../src/changes/app-tail.ts';
-import { GroupTail } from '../../src/changes/group-tail.ts';
-import { type ChangeRecord, READER_BYTES, READER_RECORDS, readAppLog, readGroupLog } from '../../src/changes/read-log.ts';
-import { RING_BYTES, Ring, RingBudget } from '../../src/changes/ring.ts';
+import { type ChangeRecord, READER_BYTES, READER_RECORDS, readAppLog, readGroupLog } from '../../src/changes/log/read.ts';
+import { AppTail } from '../../src/changes/streams/app-tail.ts';
+import { GroupTail } from '../../src/changes/streams/group-tail.ts';
+import { RING_BYTES, Ring, RingBudget } from '../../src/changes/streams/ring.ts';
 import { addGroup } from '../../src/groups/operations.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
 import { settled, until } from '../setup/watch.ts';

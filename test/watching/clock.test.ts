@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { WatchHub } from '../../src/changes/hub.ts';
-import { watchApp } from '../../src/changes/watch-app.ts';
-import { watchGroup } from '../../src/changes/watch-group.ts';
-import { watchMemberships } from '../../src/changes/watch-memberships.ts';
+import { WatchHub } from '../../src/changes/streams/hub.ts';
+import { watchApp } from '../../src/changes/streams/watch-app.ts';
+import { watchGroup } from '../../src/changes/streams/watch-group.ts';
+import { watchMemberships } from '../../src/changes/streams/watch-memberships.ts';
 import type { Database } from '../../src/db/client.ts';
 import { addGroup } from '../../src/groups/operations.ts';
 import { atEnd } from '../setup/at-end.ts';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { startBackground } from '../../src/background.ts';
-import { sweepDue } from '../../src/groups/due.ts';
+import { sweepDue } from '../../src/groups/write/due.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { databaseKind, sql } from '../setup/database.ts';
 import { openTestGateway } from '../setup/gateway.ts';

@@ -1,10 +1,10 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import type { ChangeEvent } from '../../src/changes/events.ts';
-import { WatchHub } from '../../src/changes/hub.ts';
-import { watchApp } from '../../src/changes/watch-app.ts';
-import { watchGroup } from '../../src/changes/watch-group.ts';
-import { watchMemberships } from '../../src/changes/watch-memberships.ts';
+import type { ChangeEvent } from '../../src/changes/streams/events.ts';
+import { WatchHub } from '../../src/changes/streams/hub.ts';
+import { watchApp } from '../../src/changes/streams/watch-app.ts';
+import { watchGroup } from '../../src/changes/streams/watch-group.ts';
+import { watchMemberships } from '../../src/changes/streams/watch-memberships.ts';
 import { addGroup, setGroup } from '../../src/groups/operations.ts';
 import { watchPermissions } from '../../src/groups/watch-permissions.ts';
 import { atEnd } from '../setup/at-end.ts';

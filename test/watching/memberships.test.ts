@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { encodeMembershipsCursor } from '../../src/changes/cursor.ts';
-import type { MarkedPosition } from '../../src/changes/read-log.ts';
+import { encodeMembershipsCursor } from '../../src/changes/log/cursor.ts';
+import type { MarkedPosition } from '../../src/changes/log/read.ts';
 import { sql } from '../setup/database.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { listen, MEMBERSHIP_CHANGES, settled, TRANSPORTS, type WatchedEvent, watchOver } from '../setup/watch.ts';

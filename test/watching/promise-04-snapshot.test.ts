@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { WatchHub } from '../../src/changes/hub.ts';
-import { watchGroup } from '../../src/changes/watch-group.ts';
+import { WatchHub } from '../../src/changes/streams/hub.ts';
+import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import type { Database } from '../../src/db/client.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { GROUP_CHANGES, listen, TRANSPORTS, watchOver } from '../setup/watch.ts';

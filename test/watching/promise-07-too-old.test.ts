@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { encodeAppCursor, encodeGroupCursor, encodeMembershipsCursor } from '../../src/changes/cursor.ts';
-import { pruneChanges } from '../../src/changes/retention.ts';
-import { purgeGroup } from '../../src/groups/purge.ts';
+import { encodeAppCursor, encodeGroupCursor, encodeMembershipsCursor } from '../../src/changes/log/cursor.ts';
+import { pruneChanges } from '../../src/changes/log/retention.ts';
+import { purgeGroup } from '../../src/groups/write/purge.ts';
 import { sql } from '../setup/database.ts';
 import { type Caller, openTestGateway } from '../setup/gateway.ts';
 import { APP_CHANGES, GROUP_CHANGES, isReady, listen, MEMBERSHIP_CHANGES, settled, watchOver } from '../setup/watch.ts';

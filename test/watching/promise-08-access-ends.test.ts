@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { WatchHub } from '../../src/changes/hub.ts';
-import { watchGroup } from '../../src/changes/watch-group.ts';
+import { WatchHub } from '../../src/changes/streams/hub.ts';
+import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import { sql } from '../setup/database.ts';
 import { type Caller, gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import {

@@ -1,9 +1,9 @@
 import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
-import type { ChangeEvent } from '../../src/changes/events.ts';
-import { WatchHub } from '../../src/changes/hub.ts';
-import { watchApp } from '../../src/changes/watch-app.ts';
-import { watchGroup } from '../../src/changes/watch-group.ts';
+import type { ChangeEvent } from '../../src/changes/streams/events.ts';
+import { WatchHub } from '../../src/changes/streams/hub.ts';
+import { watchApp } from '../../src/changes/streams/watch-app.ts';
+import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import { addGroup, setGroup } from '../../src/groups/operations.ts';
 import { createViewer, databaseKind, openTestDatabase } from '../setup/database.ts';
 import { StatementRecorder } from '../setup/recorder.ts';

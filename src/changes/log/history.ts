@@ -1,0 +1,106 @@
+import type { Viewer } from '../../access/viewer.ts';
+import { existsBeyond, readPage } from '../../db/read-page.ts';
+import type { Sql } from '../../db/sql.ts';
+import { type Keyset, orderBy, Where } from '../../db/where.ts';
+import { encodePageCursor, type Page, type PageArgs, pageOf, pageRequest } from '../../model/page.ts';
+import type { ChangeEvent } from '../streams/events.ts';
+import { encodeGroupCursor } from './cursor.ts';
+import { type ChangeRow, recordOf } from './read.ts';
+import { CHANGE_KINDS, type ChangeKind } from './records.ts';
+
+export interface HistoryArgs extends PageArgs {
+  /** Only records of these kinds. */
+  kinds?: readonly ChangeKind[] | null;
+  /** Kinds whose settings, members and so on are wanted; of the others only the head is read. */
+  whole: readonly ChangeKind[];
+}
+
+export type RecordedChange = Extract<ChangeEvent, { type: 'change' }>;
+
+const ORDER: Keyset = { columns: ['c.version'], descending: false };
+const numbers = (kinds: readonly ChangeKind[]) => kinds.map((kind) => CHANGE_KINDS[kind]).sort((a, b) => a - b);
+
+/** How histories are asked for: the statement's name and its columns depend on what is wanted of the records. */
+class History {
+  readonly #viewer: Viewer;
+  readonly #args: HistoryArgs;
+  readonly #whole: number[];
+
+  constructor(viewer: Viewer, args: HistoryArgs) {
+    this.#viewer = viewer;
+    this.#args = args;
+    this.#whole = numbers(args.whole);
+  }
+
+  /** Data may be large: 1,000 members a record. */
+  get columns(): string {
+    const data = this.#whole.length === 0 ? `'{}'::jsonb` : `case when c.kind in (${this.#whole}) then c.data else '{}' end`;
+    return `c.gid, c.version, c.id, c.generation, c.xid, c.kind, c.at, c.actor, c.mark, c.member_count, ${data} as data, 0 as size`;
+  }
+
+  /** For a user the history begins with the record that added it; without a membership there is none. */
+  where(tag: string, gid: string, values: unknown[]): Where {
+    const { address } = this.#viewer;
+    let where = new Where(`history_${tag}${this.#whole.join('')}`, `c.app_id = $1 and c.gid = ${gid}`, values);
+    if (address !== null) {
+      const joined = (user: string) =>
+        `c.version >= (select m.joined_version from members m where m.app_id = $1 and m.gid = ${gid} and m.address = ${user})`;
+      where = where.and('user', joined, address);
+    }
+    const { kinds } = this.#args;
+    return kinds == null ? where : where.and('kinds', (list) => `c.kind = any(${list}::int[])`, numbers(kinds));
+  }
+
+  page(sql: Sql, gid: number) {
+    const list = `changes:${gid}`;
+    const request = pageRequest(this.#args, list, 'i');
+    const all = this.where('', '$2', [this.#viewer.appId, gid]);
+    const select = (where: string, orderAndLimit: string) =>
+      `select ${this.columns} from changes c where ${where} ${orderAndLimit}`;
+    return {
+      read: () => readPage<ChangeRow>(sql, all, ORDER, request, select),
+      pageOf: (rows: readonly ChangeRow[]): Page<RecordedChange> => ({
+        ...pageOf(rows.map(changeOf), request, (side, bound) => existsBeyond(sql, all, ORDER, side, bound, 'changes c')),
+        cursorOf: ({ record }) => encodePageCursor(list, [record.version]),
+      }),
+    };
+  }
+}
+
+function changeOf(row: ChangeRow): RecordedChange {
+  const record = recordOf(row);
+  return { type: 'change', record, cursor: encodeGroupCursor(record) };
+}
+
+/**
+ * A page of the records that are still kept of each of the groups, which the viewer sees, oldest first; in the order of the
+ * gids. With a cursor, which is of one group's list, the other groups' answers are errors.
+ * @throws InvalidInputError for a wrong argument
+ */
+export async function pageHistories(
+  sql: Sql,
+  viewer: Viewer,
+  gids: readonly number[],
+  args: HistoryArgs,
+): Promise<(Page<RecordedChange> | Error)[]> {
+  const history = new History(viewer, args);
+  if (gids.length === 1 || args.after != null || args.before != null) {
+    const one = async (gid: number) => {
+      const page = history.page(sql, gid);
+      return page.pageOf(await page.read());
+    };
+    return Promise.all(gids.map((gid) => one(gid).catch((error: Error) => error)));
+  }
+  const { limit, backward } = pageRequest(args, '', '');
+  const where = history.where(backward ? 'many_last_' : 'many_', 'g.gid', [viewer.appId]);
+  const rows = await sql.query<ChangeRow>(
+    where.statement(
+      (text, next) => `select c.* from unnest($${next}::bigint[]) g(gid) cross join lateral (
+          select ${history.columns} from changes c where ${text} order by ${orderBy(ORDER, backward)} limit $${next + 1}) c
+        order by c.gid, ${orderBy(ORDER, backward)}`,
+    ),
+    [...where.values, gids, limit + 1],
+  );
+  const byGid = Map.groupBy(rows, ({ gid }) => gid);
+  return gids.map((gid) => history.page(sql, gid).pageOf(byGid.get(gid) ?? []));
+}

@@ -1,0 +1,197 @@
+import type { Sql } from '../../db/sql.ts';
+import { StreamEndError } from '../../model/errors.ts';
+import type { CommitPosition } from './cursor.ts';
+import { CHANGE_KINDS, type ChangeData, type ChangeKind } from './records.ts';
+
+/** A record of the log as it is kept. */
+export type ChangeRecord = ChangeData & {
+  gid: number;
+  /** Its number in the group's log. */
+  version: number;
+  position: CommitPosition;
+  at: Date;
+  /** An address; null: the application, or the gateway itself. */
+  actor: string | null;
+  mark: number;
+  /** The group's members after it. */
+  memberCount: number;
+  /** About how many bytes it takes in memory. */
+  size: number;
+};
+
+/** A record as a statement gives it. */
+export interface ChangeRow {
+  gid: number;
+  version: number;
+  id: number;
+  generation: number;
+  xid: number;
+  kind: number;
+  at: Date;
+  actor: string | null;
+  mark: number;
+  member_count: number;
+  data: object;
+  size: number;
+}
+
+const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kind, number]) => [number, kind as ChangeKind]));
+
+export function recordOf(row: ChangeRow): ChangeRecord {
+  const { gid, version, generation, xid, id, at, actor, mark, member_count: memberCount, data, size } = row;
+  const position = { generation, xid, id };
+  return { ...data, gid, version, position, kind: KINDS.get(row.kind), at, actor, mark, memberCount, size } as ChangeRecord;
+}
+
+/** How much one reader takes at a time: it holds no more while it is stalled. */
+export const READER_BYTES = 64 * 1024;
+export const READER_RECORDS = 100;
+
+const COLUMNS = 't.gid, t.version, t.id, t.generation, t.xid, t.kind, t.at, t.actor, t.mark, t.member_count, t.data, t.size';
+// What a parsed record was measured to take in memory: its text, and what arrays and strings cost beside it. What is stored
+// is compressed, and says nothing about it.
+const SIZE = `500 + octet_length(c.data::text) + coalesce(100 * jsonb_array_length(c.data->'members'),
+  30 * jsonb_array_length(c.data->'addresses'), 0)`;
+
+/**
+ * The records that lie one behind the other: whole ones up to the bytes, at least one. Found one at a time, since it takes
+ * unpacking to know a record's size.
+ */
+const taken = (first: string, next: string, records: string, bytes: string) => `with recursive taken as (
+    select n.*, n.size::bigint as bytes, 1 as records from (${first}) n
+    union all
+    select n.*, t.bytes + n.size, t.records + 1 from taken t cross join lateral (${next}) n
+      where t.bytes < ${bytes} and t.records < ${records})`;
+
+const behindVersion = (version: string) => `select c.*, ${SIZE} as size from changes c
+  where app_id = $1 and gid = $2 and version > ${version} order by version limit 1`;
+const AFTER_VERSION = {
+  name: 'changes_after_version',
+  text: `${taken(behindVersion('$3'), behindVersion('t.version'), '$4', '$5')}
+    select ${COLUMNS}, (select c.mark from changes c where c.app_id = $1 and c.gid = $2 and c.version = $3) as before
+    from taken t order by t.version`,
+};
+
+/**
+ * A group's records behind a version, in order, some at a time.
+ * @param after the mark is that of the record with this version; undefined: not known
+ * @throws StreamEndError BAD_CURSOR when that record has another mark: the log is of another history
+ */
+export async function readGroupLog(
+  sql: Sql,
+  group: { appId: number; gid: number },
+  after: { version: number; mark?: number },
+  bytes = READER_BYTES,
+  records = READER_RECORDS,
+): Promise<ChangeRecord[]> {
+  const values = [group.appId, group.gid, after.version, records, bytes];
+  const rows = await sql.query<ChangeRow & { before: number | null }>(AFTER_VERSION, values);
+  const before = rows[0]?.before ?? after.mark;
+  if (after.mark !== undefined && before !== after.mark) throw new StreamEndError('BAD_CURSOR');
+  return rows.map(recordOf);
+}
+
+// What is below xmin can get no neighbour any more: no transaction is open that could still write one. One statement, so
+// that the records and xmin are of one moment.
+// A generation before the present one is of another server's time, all of it settled.
+export const SETTLED = `(c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+  or c.generation < (select s.generation from gateway_state s))`;
+
+/** A position with the mark of its record; 0: before all records, or where the log was pruned to. */
+export interface MarkedPosition extends CommitPosition {
+  mark: number;
+}
+
+export const BEFORE_ALL: MarkedPosition = { generation: 0, xid: 0, id: 0, mark: 0 };
+
+/** What there is at a position of an app's log. */
+interface Place {
+  pruned_generation: number;
+  pruned_xid: number;
+  pruned_id: number;
+  /** The mark of the record there; null: there is none. */
+  place_mark: number | null;
+}
+
+const PLACE = `a.pruned_generation, a.pruned_xid, a.pruned_id,
+  (select c.mark from changes c where c.app_id = $1 and c.generation = $2 and c.xid = $3 and c.id = $4) as place_mark`;
+const CHECK = { name: 'changes_check_position', text: `select ${PLACE} from apps a where a.id = $1` };
+
+function checkPlace(position: MarkedPosition, place: Place | undefined): void {
+  if (!place) throw new StreamEndError('BAD_CURSOR');
+  if (place.place_mark !== null) {
+    if (place.place_mark !== position.mark) throw new StreamEndError('BAD_CURSOR');
+    return;
+  }
+  const pruned = { generation: place.pruned_generation, xid: place.pruned_xid, id: place.pruned_id };
+  if (isBehind(pruned, position)) throw new StreamEndError('CURSOR_EXPIRED');
+  // Where the log was pruned to, the mark went with the record.
+  if (isBehind(position, pruned)) throw new StreamEndError('BAD_CURSOR');
+}
+
+/**
+ * That a position is one of the app's log, or where the log was pruned to.
+ * @throws StreamEndError BAD_CURSOR, CURSOR_EXPIRED
+ */
+export async function checkAppPosition(sql: Sql, appId: number, position: MarkedPosition): Promise<void> {
+  const values = [appId, position.generation, position.xid, position.id];
+  checkPlace(position, (await sql.query<Place>(CHECK, values))[0]);
+}
+
+const behindPosition = (position: string) => `select c.*, ${SIZE} as size from changes c
+  where app_id = $1 and (generation, xid, id) > (${position}) and ${SETTLED} order by generation, xid, id limit 1`;
+const AFTER_POSITION = {
+  name: 'changes_after_position',
+  text: `${taken(behindPosition('$2, $3, $4'), behindPosition('t.generation, t.xid, t.id'), '$5', '$6')}
+    select ${COLUMNS}, ${PLACE} from apps a left join taken t on true where a.id = $1
+    order by t.generation, t.xid, t.id`,
+};
+
+/**
+ * An app's settled records behind a position, in the order of commits, some at a time.
+ * @throws StreamEndError CURSOR_EXPIRED when records behind it were pruned, BAD_CURSOR when the log is of another history
+ */
+export async function readAppLog(
+  sql: Sql,
+  appId: number,
+  position: MarkedPosition,
+  bytes = READER_BYTES,
+  records = READER_RECORDS,
+): Promise<ChangeRecord[]> {
+  const { generation, xid, id } = position;
+  const rows = await sql.query<ChangeRow & Place>(AFTER_POSITION, [appId, generation, xid, id, records, bytes]);
+  checkPlace(position, rows[0]);
+  return rows.filter(({ gid }) => gid !== null).map(recordOf); // of none there is a row too, with the place alone
+}
+
+// Where the log was pruned empty it ends where it was pruned to.
+const LAST_SETTLED = {
+  name: 'changes_last_settled',
+  text: `(select c.generation, c.xid, c.id, c.mark from changes c where c.app_id = $1 and ${SETTLED}
+      order by c.generation desc, c.xid desc, c.id desc limit 1)
+    union all select pruned_generation, pruned_xid, pruned_id, 0 from apps where id = $1
+    order by generation desc, xid desc, id desc limit 1`,
+};
+
+/** The position of an app's last settled record. */
+export async function lastSettled(sql: Sql, appId: number): Promise<MarkedPosition> {
+  const [row] = await sql.query<MarkedPosition>(LAST_SETTLED, [appId]);
+  return row ?? BEFORE_ALL;
+}
+
+const UNSETTLED = {
+  name: 'changes_unsettled',
+  text: 'select exists (select from changes where app_id = $1 and (generation, xid, id) > ($2, $3, $4)) as found',
+};
+
+/** Whether records lie behind a position that cannot be read in order yet. */
+export async function hasUnsettled(sql: Sql, appId: number, { generation, xid, id }: CommitPosition): Promise<boolean> {
+  const [row] = await sql.query<{ found: boolean }>(UNSETTLED, [appId, generation, xid, id]);
+  return row?.found ?? false;
+}
+
+export function isBehind(a: CommitPosition, b: CommitPosition): boolean {
+  if (a.generation !== b.generation) return a.generation > b.generation;
+  if (a.xid !== b.xid) return a.xid > b.xid;
+  return a.id > b.id;
+}

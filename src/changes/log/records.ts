@@ -1,0 +1,57 @@
+import type { GroupSettings } from '../../model/group.ts';
+
+/** The kinds of change with their numbers in storage. */
+export const CHANGE_KINDS = {
+  GROUP_ADDED: 1,
+  GROUP_UPDATED: 2,
+  GROUP_DELETED: 3,
+  GROUP_STARTED: 4,
+  GROUP_EXPIRED: 5,
+  MEMBERS_ADDED: 6,
+  MEMBERS_UPDATED: 7,
+  MEMBERS_REMOVED: 8,
+} as const;
+export type ChangeKind = keyof typeof CHANGE_KINDS;
+
+/** A record bears at most this many members. */
+export const MEMBERS_A_RECORD = 1_000;
+
+/** A member as a record tells it: address, message type, whether it is there now, permission bits, right bits. */
+export type RecordedMember = [address: string, messageType: number, present: boolean, permissions: number, rights: number];
+
+/** The settings as a record tells them. Times in milliseconds since 1970; types as [message type, send, recv]. */
+export interface RecordedSettings {
+  name: string | null;
+  active: boolean;
+  flags: number;
+  startsAt: number;
+  expiresAt: number;
+  extension: number | null;
+  call: GroupSettings['call'];
+  types: [messageType: number, send: number, recv: number][];
+}
+
+/** What a record carries, by its kind. */
+export type ChangeData =
+  | { kind: 'GROUP_ADDED'; settings: RecordedSettings }
+  | { kind: 'GROUP_UPDATED'; settings: RecordedSettings; changed: string[] }
+  | { kind: 'GROUP_DELETED' }
+  | { kind: 'GROUP_STARTED' | 'GROUP_EXPIRED'; due: number }
+  | { kind: 'MEMBERS_ADDED' | 'MEMBERS_UPDATED'; members: RecordedMember[] }
+  | { kind: 'MEMBERS_REMOVED'; addresses: string[] };
+
+/** A record to be written: its data and the group's member count after it. */
+export type NewChange = ChangeData & { memberCount: number };
+
+export function recordedSettings(settings: GroupSettings): RecordedSettings {
+  return {
+    name: settings.name,
+    active: settings.active,
+    flags: settings.flags,
+    startsAt: settings.startsAt.getTime(),
+    expiresAt: settings.expiresAt.getTime(),
+    extension: settings.extension,
+    call: settings.call,
+    types: [...settings.types].map(([type, { send, recv }]) => [type, send, recv]),
+  };
+}

@@ -1,0 +1,211 @@
+import type { Logger } from 'pino';
+import { createStandings, type TokenStanding } from '../../access/token-standing.ts';
+import type { Viewer } from '../../access/viewer.ts';
+import type { Database } from '../../db/client.ts';
+import { StreamEndError } from '../../model/errors.ts';
+import { AppTail } from './app-tail.ts';
+import { type GroupHead, GroupTail } from './group-tail.ts';
+import { RingBudget } from './ring.ts';
+import { endable, Subscriber } from './subscriber.ts';
+
+export interface HubOptions {
+  db: Database;
+  log: Logger;
+  /** How often the versions of watched groups are read, in milliseconds: what a lost hint costs. */
+  pollInterval?: number;
+  /** How often an idle stream says that it lives, in milliseconds. */
+  checkpointInterval?: number;
+  /** Whether hints are heard at all; off in tests of the poll. */
+  hints?: boolean;
+}
+
+export const POLL = 500;
+export const CHECKPOINT = 30_000;
+const CHUNK = 5_000;
+export const LOG_BLOCKED_AFTER = 5_000;
+const LOG_BLOCKED_EVERY = 10_000;
+
+const VERSIONS = {
+  name: 'tails_versions',
+  text: `select g.app_id, g.gid, g.version, g.mark from unnest($1::int[], $2::bigint[]) w(app_id, gid)
+    join groups g on g.app_id = w.app_id and g.gid = w.gid`,
+};
+const CLOCK = { name: 'hub_clock', text: 'select clock_timestamp() as now' };
+const BLOCKER = {
+  name: 'hub_blocker',
+  text: `select pid, datname, usename, application_name, state, xact_start from pg_stat_activity
+    where backend_xid is not null and pid <> pg_backend_pid() order by age(backend_xid) desc limit 1`,
+};
+
+/** Keeps the tails of what is watched on this gateway, and ends streams whose time is over. */
+export class WatchHub {
+  readonly db: Database;
+  readonly checkpointInterval: number;
+  readonly #log: Logger;
+  readonly #standing: (viewer: Viewer) => Promise<TokenStanding>;
+  readonly #budget = new RingBudget();
+  readonly #groups = new Map<string, GroupTail>();
+  readonly #apps = new Map<number, AppTail>();
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #unsubscribe: () => void;
+  #polling = false;
+  /** What the database's clock is ahead of ours, in milliseconds; undefined: not asked for a while. */
+  #clock: Promise<number> | undefined;
+  #stopping = false;
+  #blockedLogged = 0;
+
+  constructor({ db, log, pollInterval = POLL, checkpointInterval = CHECKPOINT, hints = true }: HubOptions) {
+    this.db = db;
+    this.#log = log;
+    this.#standing = createStandings(db);
+    this.checkpointInterval = checkpointInterval;
+    this.#timer = setInterval(() => void this.#poll(), pollInterval);
+    this.#timer.unref();
+    this.#unsubscribe = hints ? db.hints.subscribe((hint) => this.#hear(hint)) : () => {};
+  }
+
+  /** The time by the database's clock, which is read with the first stream that asks, and by the poll. */
+  async now(): Promise<Date> {
+    this.#clock ??= this.#readClock().catch((error: unknown) => {
+      this.#clock = undefined;
+      throw error;
+    });
+    const ahead = await this.#clock;
+    return new Date(Date.now() + ahead);
+  }
+
+  async #readClock(): Promise<number> {
+    const asked = Date.now();
+    const [clock] = await this.db.query<{ now: Date }>(CLOCK);
+    return clock ? clock.now.getTime() - (asked + Date.now()) / 2 : 0;
+  }
+
+  /** How many streams are open. */
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Opens a stream: `run` is its generator, which gets the subscriber to wait with. */
+  open<T>(viewer: Viewer, run: (subscriber: Subscriber) => AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+    if (this.#stopping) throw new StreamEndError('SERVER_STOPPING');
+    const subscriber = new Subscriber(viewer);
+    const release = () => this.#subscribers.delete(subscriber);
+    this.#subscribers.add(subscriber);
+    async function* stream() {
+      try {
+        yield* run(subscriber);
+      } finally {
+        release();
+      }
+    }
+    return endable(subscriber, stream(), release);
+  }
+
+  /** Tells when a viewer's token is good no more, or the gateway stops. Gives what ends the watch. */
+  guard(viewer: Viewer, onEnd: (reason: Error) => void): () => void {
+    const guarded = new Subscriber(viewer);
+    this.#subscribers.add(guarded);
+    void guarded.ending().then((reason) => {
+      this.#subscribers.delete(guarded);
+      if (reason) onEnd(reason);
+    });
+    return () => guarded.end();
+  }
+
+  /** The tail of a group while `use` runs with it. */
+  async *withGroup<T>(appId: number, gid: number, subscriber: Subscriber, use: (tail: GroupTail) => AsyncGenerator<T, void>) {
+    const key = `${appId}:${gid}`;
+    const tail = this.#groups.get(key) ?? new GroupTail(this.db, appId, gid, this.#budget);
+    this.#groups.set(key, tail);
+    tail.subscribers.add(subscriber);
+    try {
+      yield* use(tail);
+    } finally {
+      tail.subscribers.delete(subscriber);
+      if (tail.subscribers.size === 0) {
+        tail.close();
+        if (this.#groups.get(key) === tail) this.#groups.delete(key);
+      }
+    }
+  }
+
+  /** The tail of an app while `use` runs with it. */
+  async *withApp<T>(appId: number, subscriber: Subscriber, use: (tail: AppTail) => AsyncGenerator<T, void>) {
+    const tail = this.#apps.get(appId) ?? new AppTail(this.db, appId, this.#budget, (since) => this.#blocked(since));
+    this.#apps.set(appId, tail);
+    tail.subscribers.add(subscriber);
+    try {
+      yield* use(tail);
+    } finally {
+      tail.subscribers.delete(subscriber);
+      if (tail.subscribers.size === 0) {
+        tail.close();
+        if (this.#apps.get(appId) === tail) this.#apps.delete(appId);
+      }
+    }
+  }
+
+  #hear({ appId, gid, version }: { appId: number; gid: number; version: number }): void {
+    this.#groups.get(`${appId}:${gid}`)?.move(version);
+    this.#apps.get(appId)?.move();
+  }
+
+  /** The safety net: what hints did not tell, and whose token is good no more. */
+  async #poll(): Promise<void> {
+    if (this.#subscribers.size === 0) this.#clock = undefined;
+    if (this.#polling || this.#subscribers.size === 0) return;
+    this.#polling = true;
+    try {
+      this.#clock = Promise.resolve(await this.#readClock());
+      await this.#pollTokens();
+      await this.#pollGroups();
+      for (const tail of this.#apps.values()) tail.move();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'could not poll for changes');
+    } finally {
+      this.#polling = false;
+    }
+  }
+
+  async #pollGroups(): Promise<void> {
+    const tails = [...this.#groups];
+    for (let from = 0; from < tails.length; from += CHUNK) {
+      const chunk = tails.slice(from, from + CHUNK).map(([key, tail]) => ({ key, tail, known: tail.known }));
+      const values = [chunk.map(({ tail }) => tail.appId), chunk.map(({ tail }) => tail.gid)];
+      const rows = await this.db.query<GroupHead & { app_id: number; gid: number }>(VERSIONS, values);
+      const heads = new Map(rows.map((row) => [`${row.app_id}:${row.gid}`, row]));
+      for (const { key, tail, known } of chunk) tail.meet(known, heads.get(key));
+    }
+  }
+
+  async #pollTokens(): Promise<void> {
+    const byToken = Map.groupBy(this.#subscribers, ({ viewer }) => viewer.token.id);
+    await Promise.all(
+      [...byToken.values()].map(async (subscribers) => {
+        const standing = await this.#standing((subscribers[0] as Subscriber).viewer);
+        if (standing === 'valid') return;
+        const reason = new StreamEndError(standing === 'expired' ? 'TOKEN_EXPIRED' : 'TOKEN_REVOKED');
+        for (const subscriber of subscribers) subscriber.end(reason);
+      }),
+    );
+  }
+
+  #blocked(since: number): void {
+    const now = performance.now();
+    if (now - since < LOG_BLOCKED_AFTER || now - this.#blockedLogged < LOG_BLOCKED_EVERY) return;
+    this.#blockedLogged = now;
+    this.db.query(BLOCKER).then(
+      ([backend]) => this.#log.warn({ backend }, 'change streams across groups wait for an open write on the database server'),
+      (error: unknown) => this.#log.warn({ err: error }, 'could not find out what change streams wait for'),
+    );
+  }
+
+  /** Ends every stream with SERVER_STOPPING, and takes no new ones. */
+  stop(): void {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    this.#unsubscribe();
+    for (const subscriber of this.#subscribers) subscriber.end(new StreamEndError('SERVER_STOPPING'));
+  }
+}

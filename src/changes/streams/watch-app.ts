@@ -1,0 +1,45 @@
+import type { Viewer } from '../../access/viewer.ts';
+import { StreamEndError } from '../../model/errors.ts';
+import { decodeCursor, encodeAppCursor } from '../log/cursor.ts';
+import { checkAppPosition, type MarkedPosition, readAppLog } from '../log/read.ts';
+import type { ChangeEvent } from './events.ts';
+import type { WatchHub } from './hub.ts';
+
+/**
+ * The changes of every group of the viewer's app, each group's in their order, from a cursor or from now on.
+ * @throws StreamEndError
+ */
+export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): AsyncGenerator<ChangeEvent, void> {
+  const { appId } = viewer;
+  const cursor = (position: MarkedPosition) => encodeAppCursor(appId, position, position.mark);
+  return hub.open(viewer, (subscriber) =>
+    hub.withApp(appId, subscriber, async function* (tail): AsyncGenerator<ChangeEvent, void> {
+      const head = await tail.head();
+      let position = head;
+      if (after != null) {
+        const decoded = decodeCursor(after);
+        if (decoded?.stream !== 'app' || decoded.appId !== appId) throw new StreamEndError('BAD_CURSOR');
+        position = { ...decoded.position, mark: decoded.mark };
+        await checkAppPosition(hub.db, appId, position);
+      }
+      let ready = false;
+      for (;;) {
+        const records = tail.after(position) ?? (await readAppLog(hub.db, appId, position));
+        for (const record of records) {
+          position = { ...record.position, mark: record.mark };
+          yield { type: 'change', record, cursor: cursor(position) };
+          if (subscriber.settle()) return;
+        }
+        if (records.length > 0) continue;
+        if (subscriber.settle()) return;
+        if (!ready) {
+          ready = true;
+          yield { type: 'ready', gid: null, version: null, at: await hub.now(), cursor: cursor(position) };
+          continue;
+        }
+        const woken = await subscriber.wait(hub.checkpointInterval);
+        if (!woken) yield { type: 'checkpoint', gid: null, version: null, at: await hub.now(), cursor: cursor(position) };
+      }
+    }),
+  );
+}

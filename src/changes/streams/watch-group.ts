@@ -1,0 +1,221 @@
+import type { Viewer } from '../../access/viewer.ts';
+import type { Sql } from '../../db/sql.ts';
+import { GroupNotFoundError, StreamEndError } from '../../model/errors.ts';
+import { decodeCursor, encodeGroupCursor, encodeSnapshotCursor, type GroupPosition } from '../log/cursor.ts';
+import { type ChangeRecord, readGroupLog } from '../log/read.ts';
+import type { ChangeEvent } from './events.ts';
+import type { GroupTail } from './group-tail.ts';
+import type { WatchHub } from './hub.ts';
+import { snapshotPages } from './snapshot.ts';
+import type { Subscriber } from './subscriber.ts';
+
+export interface GroupStreamArgs {
+  /** 0 for a gid that cannot be one. */
+  gid: number;
+  /** The cursor to go on from. */
+  after?: string | null;
+  /** Begin with all members; not together with `after`. */
+  snapshot?: boolean;
+}
+
+interface Head {
+  version: number;
+  mark: number;
+  deleted: boolean;
+  /** The versions of joining and leaving of a user's last membership; null: none, or the membership goes on. */
+  joined: number | null;
+  left: number | null;
+}
+
+const HEAD = {
+  name: 'watch_head',
+  text: `select g.version, g.mark, g.deleted_at is not null as deleted,
+      coalesce(m.joined_version, f.joined_version) as joined, case when m.address is null then f.left_version end as left
+    from groups g
+    left join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $3
+    left join former_members f on f.app_id = g.app_id and f.gid = g.gid and f.address = $3
+    where g.app_id = $1 and g.gid = $2`,
+};
+const MARKS = {
+  name: 'watch_marks',
+  text: 'select version, mark from changes where app_id = $1 and gid = $2 and version in ($3, $3 + 1)',
+};
+
+/**
+ * The changes of one group: from a cursor, from a snapshot, or from now on.
+ * @throws GroupNotFoundError, StreamEndError
+ */
+export function watchGroup(hub: WatchHub, viewer: Viewer, args: GroupStreamArgs): AsyncGenerator<ChangeEvent, void> {
+  return hub.open(viewer, (subscriber) =>
+    hub.withGroup(viewer.appId, args.gid, subscriber, (tail) => new GroupStream(hub, viewer, args, subscriber, tail).run()),
+  );
+}
+
+class GroupStream {
+  readonly #hub: WatchHub;
+  readonly #sql: Sql;
+  readonly #viewer: Viewer;
+  readonly #args: GroupStreamArgs;
+  readonly #subscriber: Subscriber;
+  readonly #tail: GroupTail;
+  #position: GroupPosition;
+  /** The history that it is in, by the tail's number. */
+  #history: number | undefined;
+  /** The version that the snapshot's pages may show: Ready waits for it. */
+  #shown = 0;
+
+  constructor(hub: WatchHub, viewer: Viewer, args: GroupStreamArgs, subscriber: Subscriber, tail: GroupTail) {
+    this.#hub = hub;
+    this.#sql = hub.db;
+    this.#viewer = viewer;
+    this.#args = args;
+    this.#subscriber = subscriber;
+    this.#tail = tail;
+    this.#position = { gid: args.gid, version: 0, mark: 0 };
+  }
+
+  async *run(): AsyncGenerator<ChangeEvent, void> {
+    const head = await this.#head();
+    const snapshot = await this.#begin(head);
+    if (snapshot) {
+      if (head.deleted) throw new GroupNotFoundError(this.#args.gid);
+      yield* this.#snapshot(head);
+    }
+    // Whoever comes back with the cursor of its deletion.
+    if (head.deleted && this.#position.version === head.version) return;
+    yield* this.#changes();
+  }
+
+  async #head(): Promise<Head> {
+    const head = await this.#readHead();
+    if (!head || (this.#viewer.address !== null && head.joined === null)) throw new GroupNotFoundError(this.#args.gid);
+    return head;
+  }
+
+  async #readHead(): Promise<Head | undefined> {
+    const { known } = this.#tail;
+    const [head] = await this.#sql.query<Head>(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
+    const history = this.#tail.meet(known, head);
+    this.#history ??= history;
+    return head;
+  }
+
+  /** Finds the position to begin at. Gives true for a stream that begins with a snapshot. */
+  async #begin(head: Head): Promise<boolean> {
+    const { gid, after, snapshot = false } = this.#args;
+    const end = { gid, version: head.version, mark: head.mark };
+    if (after == null) {
+      if (head.deleted || head.left !== null) throw new GroupNotFoundError(this.#args.gid);
+      this.#position = end;
+      return snapshot;
+    }
+    const cursor = decodeCursor(after);
+    if (cursor?.stream === 'snapshot' && cursor.gid === gid) {
+      if (head.left !== null) throw new StreamEndError('LEFT_GROUP');
+      this.#position = end;
+      return true;
+    }
+    if (cursor?.stream !== 'group' || cursor.position.gid !== gid) throw new StreamEndError('BAD_CURSOR');
+    await this.#checkPosition(cursor.position, head);
+    if (head.left !== null && cursor.position.version >= head.left) throw new StreamEndError('LEFT_GROUP');
+    this.#position = cursor.position;
+    return false;
+  }
+
+  async #checkPosition({ gid, version, mark }: GroupPosition, head: Head): Promise<void> {
+    if (version > head.version || version < 1) throw new StreamEndError('BAD_CURSOR');
+    if (head.joined !== null && version < head.joined && this.#viewer.address !== null)
+      throw new StreamEndError('CURSOR_EXPIRED');
+    if (version === head.version) {
+      if (mark !== head.mark) throw new StreamEndError('BAD_CURSOR');
+      return;
+    }
+    const rows = await this.#sql.query<{ version: number; mark: number }>(MARKS, [this.#viewer.appId, gid, version]);
+    const at = rows.find((row) => row.version === version);
+    if (at && at.mark !== mark) throw new StreamEndError('BAD_CURSOR');
+    if (!rows.some((row) => row.version === version + 1)) throw new StreamEndError('CURSOR_EXPIRED');
+  }
+
+  /** All members, in pages read by key with no transaction between them. The position stays that of before the first page. */
+  async *#snapshot(head: Head): AsyncGenerator<ChangeEvent, void> {
+    const { gid } = this.#args;
+    const cursor = encodeSnapshotCursor(gid);
+    let page = 0;
+    for await (const { settings, members } of snapshotPages(this.#sql, this.#viewer.appId, gid)) {
+      if (this.#subscriber.settle()) return;
+      if (await this.#isOver(head)) return; // the records that follow say why
+      page++;
+      yield { type: 'snapshot', cursor, gid, version: head.version, at: await this.#hub.now(), page, settings, members };
+    }
+  }
+
+  /** Whether the group was deleted, or the viewer's membership ended, since the stream began. Asked behind each page. */
+  async #isOver({ joined }: Head): Promise<boolean> {
+    const now = await this.#head();
+    this.#shown = now.version;
+    return now.deleted || now.left !== null || now.joined !== joined;
+  }
+
+  async *#changes(): AsyncGenerator<ChangeEvent, void> {
+    let ready = false;
+    for (;;) {
+      if (this.#tail.history !== this.#history) {
+        this.#subscriber.end(new StreamEndError('BAD_CURSOR'));
+        if (this.#subscriber.settle()) return;
+      }
+      const records = await this.#next();
+      for (const record of records) {
+        yield this.#deliver(record);
+        if (record.kind === 'GROUP_DELETED') return;
+        if (record.kind === 'MEMBERS_REMOVED' && record.addresses.includes(this.#viewer.address ?? '')) {
+          throw new StreamEndError('LEFT_GROUP');
+        }
+        if (this.#subscriber.settle()) return;
+      }
+      if (records.length > 0) continue;
+      if (this.#subscriber.settle()) return;
+      if (!ready) {
+        ready = true;
+        yield await this.#still('ready');
+        continue;
+      }
+      const woken = await this.#subscriber.wait(this.#hub.checkpointInterval);
+      if (!woken) yield await this.#still('checkpoint');
+    }
+  }
+
+  async #next(): Promise<readonly ChangeRecord[]> {
+    const { version } = this.#position;
+    const records = this.#tail.after(version);
+    // Nothing from a tail that has not heard of all that the pages show is no answer.
+    return records && (records.length > 0 || version >= this.#shown) ? records : this.#read();
+  }
+
+  async #read(): Promise<ChangeRecord[]> {
+    const { version } = this.#position;
+    const records = await readGroupLog(this.#sql, this.#tail, this.#position);
+    // What a slow reader has not read yet may have been pruned meanwhile.
+    const first = records[0];
+    if (first && first.version !== version + 1) throw new StreamEndError('CURSOR_EXPIRED');
+    if (!first) await this.#checkPruned();
+    return records;
+  }
+
+  /** Nothing lies behind the position, though there should. */
+  async #checkPruned(): Promise<void> {
+    const { version, mark } = this.#position;
+    const head = await this.#readHead();
+    if (!head || head.version > version) throw new StreamEndError('CURSOR_EXPIRED');
+    if (head.version < version || head.mark !== mark) throw new StreamEndError('BAD_CURSOR');
+  }
+
+  #deliver(record: ChangeRecord): ChangeEvent {
+    this.#position = { gid: record.gid, version: record.version, mark: record.mark };
+    return { type: 'change', record, cursor: encodeGroupCursor(this.#position) };
+  }
+
+  async #still(type: 'ready' | 'checkpoint'): Promise<ChangeEvent> {
+    const { gid, version } = this.#position;
+    return { type, gid, version, at: await this.#hub.now(), cursor: encodeGroupCursor(this.#position) };
+  }
+}

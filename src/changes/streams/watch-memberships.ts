@@ -1,0 +1,261 @@
+import type { Viewer } from '../../access/viewer.ts';
+import { StreamEndError } from '../../model/errors.ts';
+import { decodeCursor, encodeMembershipsCursor, encodeMembershipsSnapshotCursor } from '../log/cursor.ts';
+import { BEFORE_ALL, type ChangeRecord, checkAppPosition, type MarkedPosition } from '../log/read.ts';
+import type { RecordedMember } from '../log/records.ts';
+import type { AppTail } from './app-tail.ts';
+import type { WatchHub } from './hub.ts';
+import type { Subscriber } from './subscriber.ts';
+
+export const MEMBERSHIP_CHANGE_KINDS = [
+  'JOINED',
+  'UPDATED',
+  'LEFT',
+  'GROUP_DELETED',
+  'GROUP_EXPIRED',
+  'READY',
+  'CHECKPOINT',
+] as const;
+export type MembershipChangeKind = (typeof MEMBERSHIP_CHANGE_KINDS)[number];
+
+export interface MembershipEvent {
+  cursor: string;
+  kind: MembershipChangeKind;
+  /** null on READY and CHECKPOINT. */
+  gid: number | null;
+  member: RecordedMember | null;
+  at: Date;
+  actor: string | null;
+}
+
+export interface MembershipStreamArgs {
+  address: string;
+  after?: string | null;
+  snapshot?: boolean;
+}
+
+interface Row {
+  gid: number;
+  present: boolean;
+  permissions: number;
+  rights: number;
+  joined: boolean;
+  deleted: boolean;
+  expired: boolean;
+  at: Date;
+}
+
+// The states that changed behind a position: memberships, former ones, and groups that ended with the address in them.
+const CHANGED = {
+  name: 'memberships_changed',
+  text: `select m.gid, true as present, m.permissions, m.rights, g.deleted_at is not null as deleted,
+      coalesce((c.generation, c.xid) > ($3::int, $4::bigint), false) as joined,
+      g.deleted_at is null and g.expiry_due is null and coalesce((g.ended_generation, g.ended_xid) > ($3::int, $4::bigint), false) as expired,
+      g.updated_at as at
+    from members m join groups g on g.app_id = m.app_id and g.gid = m.gid
+      left join changes c on c.app_id = m.app_id and c.gid = m.gid and c.version = m.joined_version
+    where m.app_id = $1 and m.address = $2
+      and ((m.generation, m.xid) > ($3::int, $4::bigint) or (g.ended_generation, g.ended_xid) > ($3::int, $4::bigint))
+    union all
+    select f.gid, false, 0, 0, false, false, false, f.left_at
+    from former_members f where f.app_id = $1 and f.address = $2 and (f.generation, f.xid) > ($3::int, $4::bigint)
+    order by gid`,
+};
+// A transaction's records may be cut in two by a cursor; member rows only know the transaction.
+const IN_TRANSACTION = {
+  name: 'memberships_in_transaction',
+  text: `select exists (select from changes where app_id = $1 and generation = $2 and xid = $3 and id > $4) as found`,
+};
+const PRESENT = {
+  name: 'memberships_present',
+  text: `select m.gid, true as present, m.permissions, m.rights, true as joined, false as deleted, false as expired, m.joined_at as at
+    from members m join groups g on g.app_id = m.app_id and g.gid = m.gid and g.deleted_at is null
+    where m.app_id = $1 and m.address = $2 and m.gid > $3 order by m.gid limit 1000`,
+};
+
+/**
+ * The groups that one address is in: from a cursor, from a snapshot, or from now on. It gives states: several changes may be
+ * folded into one, the last is never lost, and one may come again.
+ * @throws StreamEndError
+ */
+export function watchMemberships(
+  hub: WatchHub,
+  viewer: Viewer,
+  args: MembershipStreamArgs,
+): AsyncGenerator<MembershipEvent, void> {
+  return hub.open(viewer, (subscriber) =>
+    hub.withApp(viewer.appId, subscriber, (tail) => new MembershipStream(hub, viewer.appId, args, subscriber, tail).run()),
+  );
+}
+
+class MembershipStream {
+  readonly #hub: WatchHub;
+  readonly #appId: number;
+  readonly #args: MembershipStreamArgs;
+  readonly #subscriber: Subscriber;
+  readonly #tail: AppTail;
+  /** The groups that it is in, at #position: what a group's end is compared with. */
+  readonly #gids = new Set<number>();
+  #position: MarkedPosition = BEFORE_ALL;
+  /** When the last event was delivered, by performance.now(). */
+  #heardAt = 0;
+
+  constructor(hub: WatchHub, appId: number, args: MembershipStreamArgs, subscriber: Subscriber, tail: AppTail) {
+    this.#hub = hub;
+    this.#appId = appId;
+    this.#args = args;
+    this.#subscriber = subscriber;
+    this.#tail = tail;
+  }
+
+  async *run(): AsyncGenerator<MembershipEvent, void> {
+    const { after, snapshot } = this.#args;
+    // Before anything is read: what is committed while it is read comes again behind it.
+    this.#position = await this.#tail.head();
+    const from = after == null ? undefined : this.#decode(after);
+    if (from) yield* this.#catchUp(from);
+    else {
+      for await (const row of this.#present()) {
+        if (snapshot || after != null) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
+        if (this.#subscriber.settle()) return;
+      }
+    }
+    yield await this.#still('READY');
+    yield* this.#live();
+  }
+
+  /** undefined: before a snapshot, which begins anew. */
+  #decode(after: string): MarkedPosition | undefined {
+    const cursor = decodeCursor(after);
+    if (
+      (cursor?.stream !== 'memberships' && cursor?.stream !== 'membershipsSnapshot') ||
+      cursor.appId !== this.#appId ||
+      cursor.address !== this.#args.address
+    ) {
+      throw new StreamEndError('BAD_CURSOR');
+    }
+    return cursor.stream === 'memberships' ? { ...cursor.position, mark: cursor.mark } : undefined;
+  }
+
+  async *#present(): AsyncGenerator<Row> {
+    let last = 0;
+    for (;;) {
+      const rows = await this.#hub.db.query<Row>(PRESENT, [this.#appId, this.#args.address, last]);
+      for (const row of rows) {
+        this.#gids.add(row.gid);
+        yield row;
+      }
+      if (rows.length < 1000) return;
+      last = rows.at(-1)?.gid ?? last;
+    }
+  }
+
+  /** The states that changed behind a position, up to #position. */
+  async *#catchUp(position: MarkedPosition): AsyncGenerator<MembershipEvent, void> {
+    let from = position;
+    this.#gids.clear();
+    // In this order: a group that is deleted in between is in both.
+    for await (const _ of this.#present());
+    const { generation, xid, id } = position;
+    const [cut] = await this.#hub.db.query<{ found: boolean }>(IN_TRANSACTION, [this.#appId, generation, xid, id]);
+    const values = [this.#appId, this.#args.address, generation, cut?.found ? xid - 1 : xid];
+    const states = (await this.#hub.db.query<Row>(CHANGED, values)).flatMap((row) => statesOf(this.#args.address, row));
+    // Behind the reading: up to here nothing was pruned that it should have found.
+    await checkAppPosition(this.#hub.db, this.#appId, position);
+    for (const [index, { kind, gid, member, at }] of states.entries()) {
+      // Until all of them are delivered the cursor stays: some may come again, none is lost.
+      if (index === states.length - 1) from = this.#position;
+      yield this.#event(kind, gid, member, at, null, from);
+      if (this.#subscriber.settle()) return;
+    }
+  }
+
+  async *#live(): AsyncGenerator<MembershipEvent, void> {
+    for (;;) {
+      const records = this.#tail.after(this.#position);
+      if (records === undefined) {
+        const from = this.#position;
+        this.#position = await this.#tail.head();
+        yield* this.#catchUp(from);
+        continue;
+      }
+      for (const record of records) {
+        this.#position = { ...record.position, mark: record.mark };
+        yield* this.#told(record);
+        if (this.#subscriber.settle()) return;
+      }
+      if (this.#subscriber.settle()) return;
+      // What happens to others is no sign of life for this stream.
+      const rest = this.#heardAt + this.#hub.checkpointInterval - performance.now();
+      if (rest <= 0) yield await this.#still('CHECKPOINT');
+      else if (records.length === 0) await this.#subscriber.wait(rest);
+    }
+  }
+
+  /** What a record says about the address. */
+  *#told(record: ChangeRecord): Generator<MembershipEvent> {
+    const { address } = this.#args;
+    const { gid, at, actor } = record;
+    const event = (kind: MembershipChangeKind, member: RecordedMember | null) =>
+      this.#event(kind, gid, member, at, actor, this.#position);
+    switch (record.kind) {
+      case 'MEMBERS_ADDED':
+      case 'MEMBERS_UPDATED':
+        for (const member of record.members) {
+          if (member[0] !== address) continue;
+          this.#gids.add(gid);
+          yield event(record.kind === 'MEMBERS_ADDED' ? 'JOINED' : 'UPDATED', member);
+        }
+        return;
+      case 'MEMBERS_REMOVED':
+        if (record.addresses.includes(address)) {
+          this.#gids.delete(gid);
+          yield event('LEFT', null);
+        }
+        return;
+      case 'GROUP_DELETED':
+        if (this.#gids.delete(gid)) yield event('GROUP_DELETED', null);
+        return;
+      case 'GROUP_EXPIRED':
+        if (this.#gids.has(gid)) yield event('GROUP_EXPIRED', null);
+        return;
+    }
+  }
+
+  /** @param position to go on from; without one, what goes on from here gets a whole new snapshot */
+  #event(
+    kind: MembershipChangeKind,
+    gid: number | null,
+    member: RecordedMember | null,
+    at: Date,
+    actor: string | null,
+    position?: MarkedPosition,
+  ): MembershipEvent {
+    this.#heardAt = performance.now();
+    const { address } = this.#args;
+    const cursor = position
+      ? encodeMembershipsCursor(this.#appId, address, position, position.mark)
+      : encodeMembershipsSnapshotCursor(this.#appId, address);
+    return { cursor, kind, gid, member, at, actor };
+  }
+
+  async #still(kind: 'READY' | 'CHECKPOINT'): Promise<MembershipEvent> {
+    return this.#event(kind, null, null, await this.#hub.now(), null, this.#position);
+  }
+}
+
+type State = Pick<MembershipEvent, 'kind' | 'member' | 'at'> & { gid: number };
+
+function statesOf(address: string, row: Row): State[] {
+  const { gid, at } = row;
+  if (row.deleted) return [{ kind: 'GROUP_DELETED', gid, member: null, at }];
+  if (!row.present) return [{ kind: 'LEFT', gid, member: null, at }];
+  const member = memberOf(address, row);
+  const states: State[] = [{ kind: row.joined ? 'JOINED' : 'UPDATED', gid, member, at }];
+  if (row.expired) states.push({ kind: 'GROUP_EXPIRED', gid, member, at });
+  return states;
+}
+
+function memberOf(address: string, { permissions, rights }: Row): RecordedMember {
+  return [address, 0, true, permissions, rights];
+}

@@ -1,0 +1,40 @@
+import type { PageBound, PageRequest } from '../model/page.ts';
+import type { Sql } from './sql.ts';
+import { beyond, type Keyset, orderBy, type Where } from './where.ts';
+
+/** The rows of a page, from the end that it is read from, one more than it holds where there are more. */
+export async function readPage<Row>(
+  sql: Sql,
+  all: Where,
+  order: Keyset,
+  { after, before, backward, limit }: PageRequest,
+  select: (where: string, orderAndLimit: string) => string,
+): Promise<Row[]> {
+  let where = all;
+  if (after) where = beyond(where, order, after, false);
+  if (before) where = beyond(where, order, before, true);
+  if (backward) where = where.and('last', () => 'true');
+  return sql.query<Row>(
+    where.statement((text, next) => select(text, `order by ${orderBy(order, backward)} limit $${next}`)),
+    [...where.values, limit + 1],
+  );
+}
+
+/** Whether there is an item at a bound or beyond it, on the side that a page does not show. */
+export async function existsBeyond(
+  sql: Sql,
+  all: Where,
+  order: Keyset,
+  side: 'atOrBefore' | 'atOrAfter',
+  bound: PageBound,
+  from: string,
+): Promise<boolean> {
+  const back = side === 'atOrBefore';
+  const where = beyond(all, order, bound, back, true);
+  // By the order's index, from the bound on: for `exists` PostgreSQL forgets the order and may scan the whole table.
+  const [row] = await sql.query(
+    where.statement((text) => `select 1 as found from ${from} where ${text} order by ${orderBy(order, back)} limit 1`),
+    where.values,
+  );
+  return row !== undefined;
+}

@@ -1,0 +1,23 @@
+import type { Viewer } from '../../access/viewer.ts';
+import type { Issues } from '../../model/issues.ts';
+import type { MembersEdit, MembersInput } from './member-input.ts';
+
+/**
+ * The first members of a new group, with the user who makes it: it is the first to join, and an owner. Naming itself it may
+ * set its permissions. An application is no member of what it makes.
+ */
+export function withCreator(issues: Issues, { address }: Viewer, edit: MembersEdit): MembersEdit {
+  if (address === null) return edit;
+  let creator: MembersInput = { addresses: [address], admin: { owner: true } };
+  const add = edit.add.map((input, index) => {
+    const place = input.addresses.indexOf(address);
+    if (place < 0) return input;
+    if (input.admin !== undefined) {
+      const path = [...edit.addPath, index, 'addresses', place];
+      issues.add(path, 'makes the group and is its owner; give its permissions apart, without admin');
+    }
+    creator = { ...creator, permissions: input.permissions };
+    return { ...input, addresses: input.addresses.toSpliced(place, 1) };
+  });
+  return { ...edit, add: [creator, ...add] };
+}

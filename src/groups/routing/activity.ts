@@ -1,0 +1,52 @@
+import type { Viewer } from '../../access/viewer.ts';
+import { recordedSettings } from '../../changes/log/records.ts';
+import type { Database } from '../../db/client.ts';
+import type { Group, GroupSettings } from '../../model/group.ts';
+import { changedFields } from '../../model/settings.ts';
+import { stateAt } from '../../model/validity.ts';
+import { findTypes } from '../read/groups.ts';
+import { NO_COUNTS } from '../write/idempotency.ts';
+import { writeGroup } from '../write/transaction.ts';
+
+/** What an extension gives beyond the group's own, in seconds: so one write lasts for as long. */
+const SPARE = 60;
+
+const EXTEND = {
+  name: 'group_extend',
+  text: 'update groups set expires_at = $3, expiry_due = $3 where app_id = $1 and gid = $2',
+};
+
+/** The expiry that activity at a time brings about; undefined: it changes nothing. */
+export function extendedExpiry(
+  group: Pick<GroupSettings, 'active' | 'startsAt' | 'expiresAt' | 'extension'>,
+  now: Date,
+): Date | undefined {
+  const { extension, expiresAt } = group;
+  if (extension === null || stateAt(group, now) !== 'ACTIVE') return undefined;
+  const due = now.getTime() + extension * 1000;
+  return expiresAt.getTime() < due ? new Date(due + SPARE * 1000) : undefined;
+}
+
+/**
+ * Extends the validity of a group in which a message is routed, where its extension says so and it is near: a change of
+ * the group, with its record, in a transaction of its own, at most once a minute.
+ * @throws GroupNotFoundError
+ */
+export async function extendByActivity(db: Database, viewer: Viewer, group: Group): Promise<void> {
+  if (!extendedExpiry(group, group.readAt)) return;
+  const { gid } = group;
+  await writeGroup({ db, viewer, gid, givenGid: String(gid) }, async (write) => {
+    const { tx, appId, at } = write;
+    const expiresAt = extendedExpiry(write.group, at);
+    if (!expiresAt) return NO_COUNTS;
+    const types = (await findTypes(tx, appId, [gid])).get(gid) ?? new Map();
+    const before: GroupSettings = { ...write.group, types };
+    const after: GroupSettings = { ...before, expiresAt };
+    await tx.query(EXTEND, [appId, gid, expiresAt]);
+    write.group = { ...write.group, expiresAt };
+    const { memberCount } = write.group;
+    const changed = changedFields(before, after);
+    await write.record({ kind: 'GROUP_UPDATED', settings: recordedSettings(after), changed, memberCount });
+    return NO_COUNTS;
+  });
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import type { Viewer } from '../../access/viewer.ts';
+import type { GroupPosition } from '../../changes/log/cursor.ts';
+import type { Sql, Tx } from '../../db/sql.ts';
+import { IdempotencyConflictError } from '../../model/errors.ts';
+
+/** Members added, updated, removed, and named without effect. */
+export interface MemberCounts {
+  added: number;
+  updated: number;
+  removed: number;
+  unchanged: number;
+}
+
+const PRUNED_AT_ONCE = 1_000;
+
+export const NO_COUNTS: MemberCounts = { added: 0, updated: 0, removed: 0, unchanged: 0 };
+
+/** What a request answered, as far as it is kept for its repetition. */
+export interface WriteOutcome extends MemberCounts {
+  position: GroupPosition;
+}
+
+/** A key belongs to app, operation and actor; the input is known by its hash. */
+export interface IdempotentRequest {
+  viewer: Viewer;
+  operation: string;
+  key: string;
+  hash: Buffer;
+}
+
+/** @param input the coerced input with its idempotencyKey, which does not count */
+export function idempotentRequest(viewer: Viewer, operation: string, key: string, input: object): IdempotentRequest {
+  const canonical = JSON.stringify(input, (name, value) => {
+    if (name === 'idempotencyKey') return undefined;
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+  return { viewer, operation, key, hash: createHash('sha256').update(canonical).digest() };
+}
+
+// In the space of two integers, so that it cannot meet a gid. A repetition waits here for the first.
+const LOCK_KEY = {
+  name: 'idempotency_lock',
+  text: 'select pg_advisory_xact_lock(hashtext($1), hashtext($2))',
+};
+const FIND = {
+  name: 'idempotency_find',
+  text: `select hash, gid, version, mark, added, updated, removed, unchanged from idempotency_keys
+    where app_id = $1 and operation = $2 and actor = $3 and key = $4 and created_at > clock_timestamp() - interval '24 hours'`,
+};
+const KEEP = {
+  name: 'idempotency_keep',
+  text: `insert into idempotency_keys (app_id, operation, actor, key, hash, gid, version, mark, added, updated, removed, unchanged, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp())
+    on conflict (app_id, operation, actor, key) do update set hash = excluded.hash, gid = excluded.gid, version = excluded.version,
+      mark = excluded.mark, added = excluded.added, updated = excluded.updated, removed = excluded.removed,
+      unchanged = excluded.unchanged, created_at = excluded.created_at`,
+};
+const PRUNE = {
+  name: 'idempotency_prune',
+  text: `with old as (select app_id, operation, actor, key from idempotency_keys
+      where created_at < clock_timestamp() - interval '24 hours' order by created_at limit ${PRUNED_AT_ONCE} for update skip locked)
+    delete from idempotency_keys k using old
+    where (k.app_id, k.operation, k.actor, k.key) = (old.app_id, old.operation, old.actor, old.key) returning 1`,
+};
+
+interface KeptRow extends MemberCounts {
+  hash: Uint8Array;
+  gid: number;
+  version: number;
+  mark: number;
+}
+
+const keyOf = ({ viewer, operation, key }: IdempotentRequest) => [viewer.appId, operation, viewer.address ?? '', key];
+
+/**
+ * Waits for a request with the same key that is under way, then gives the outcome of the first that succeeded.
+ * @throws IdempotencyConflictError when that one had another input
+ */
+export async function firstOutcome(tx: Tx, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
+  await tx.query(LOCK_KEY, [JSON.stringify(keyOf(request).slice(0, 3)), request.key]);
+  return findOutcome(tx, request);
+}
+
+/**
+ * The outcome of the first request with that key that has succeeded.
+ * @throws IdempotencyConflictError when that one had another input
+ */
+export async function findOutcome(sql: Sql, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
+  const [row] = await sql.query<KeptRow>(FIND, keyOf(request));
+  if (!row) return undefined;
+  if (!request.hash.equals(row.hash)) throw new IdempotencyConflictError();
+  const { added, updated, removed, unchanged, gid, version, mark } = row;
+  return { added, updated, removed, unchanged, position: { gid, version, mark } };
+}
+
+/** Keeps an outcome for 24 hours, in the transaction of the change. */
+export async function keepOutcome(tx: Tx, request: IdempotentRequest, outcome: WriteOutcome): Promise<void> {
+  const { gid, version, mark } = outcome.position;
+  const { added, updated, removed, unchanged } = outcome;
+  await tx.query(KEEP, [...keyOf(request), request.hash, gid, version, mark, added, updated, removed, unchanged]);
+}
+
+/** Deletes keys older than 24 hours, 1,000 in a statement. Returns how many. */
+export async function pruneOutcomes(sql: Sql): Promise<number> {
+  for (let pruned = 0; ; ) {
+    const { length } = await sql.query(PRUNE);
+    pruned += length;
+    if (length < PRUNED_AT_ONCE) return pruned;
+  }
+}

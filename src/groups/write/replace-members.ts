@@ -1,0 +1,36 @@
+import { invalid } from '../../model/issues.ts';
+import { MAX_ADDRESSES, type MembersEdit } from '../input/member-input.ts';
+import { type GroupWrite, ROWS_A_STATEMENT } from './transaction.ts';
+
+const MEMBERS = {
+  name: 'members_addresses',
+  text: `select address from members where app_id = $1 and gid = $2 and address > $3
+    order by address limit ${ROWS_A_STATEMENT}`,
+};
+const ENTRIES = {
+  name: 'entries_addresses',
+  text: `select address from member_types where app_id = $1 and gid = $2 and message_type = $4 and address > $3
+    order by address limit ${ROWS_A_STATEMENT}`,
+};
+
+/**
+ * The members whom an edit does not name, or with a message type those of them that have an entry for it.
+ * @throws InvalidInputError when there are more than one request may remove
+ */
+export async function membersBesides(write: GroupWrite, { messageType, add, update, addPath }: MembersEdit): Promise<string[]> {
+  const named = new Set([...add, ...update].flatMap(({ addresses }) => addresses));
+  const besides: string[] = [];
+  for (let after = ''; ; ) {
+    const key = [write.appId, write.gid, after];
+    const rows = await write.tx.query<{ address: string }>(
+      messageType > 0 ? ENTRIES : MEMBERS,
+      messageType > 0 ? [...key, messageType] : key,
+    );
+    for (const { address } of rows) if (!named.has(address)) besides.push(address);
+    if (named.size + besides.length > MAX_ADDRESSES) {
+      invalid(addPath, `would remove too many; one request names and removes at most ${MAX_ADDRESSES} addresses`);
+    }
+    if (rows.length < ROWS_A_STATEMENT) return besides;
+    after = rows[rows.length - 1]?.address ?? '';
+  }
+}

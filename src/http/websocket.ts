@@ -1,0 +1,184 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql';
+import { handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
+import type { YogaServerInstance } from 'graphql-yoga';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Viewer } from '../access/viewer.ts';
+import type { WatchHub } from '../changes/streams/hub.ts';
+import { limitExceeded } from '../graphql/limits.ts';
+import { StreamEndError } from '../model/errors.ts';
+import { joinSocket } from './socket.ts';
+import { requestState } from './yoga/authentication.ts';
+import { isAllowedOrigin } from './yoga/cors.ts';
+
+export interface WebSocketOptions {
+  // biome-ignore lint/suspicious/noExplicitAny: any server context will do
+  yoga: YogaServerInstance<any, any>;
+  hub: WatchHub;
+  log: Logger;
+  authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
+  mask: (error: unknown) => GraphQLError;
+  allowedOrigins: readonly string[] | undefined;
+  /** Largest message, in bytes. */
+  bodyLimit: number;
+}
+
+/** How long a client may take from the handshake to a valid `connection_init`, in milliseconds. */
+const INIT_WITHIN = 5_000;
+const MAX_OPERATIONS = 100;
+/** How many operations in a row may be refused for that before the socket is closed. */
+const MAX_REFUSALS = 10_000;
+/** In characters: each answer repeats the id. */
+const MAX_ID = 100;
+const GOING_AWAY = 1001;
+const POLICY_VIOLATION = 1008;
+const TRY_AGAIN_LATER = 1013;
+const BAD_REQUEST = 4400;
+const FORBIDDEN = 4403;
+/** For the last words to a client before its connection is closed, in milliseconds. */
+const LINGER = 200;
+
+interface Extra extends Record<PropertyKey, unknown> {
+  socket: WebSocket;
+  request: IncomingMessage;
+  authorization?: string | null;
+  unguard?: () => void;
+  /** Those that run, unsent results and all, and how many were refused since one was not. */
+  operations: number;
+  refusals: number;
+}
+
+/**
+ * Answers WebSockets on `/graphql` with the graphql-transport-ws protocol. Gives what closes them all, and cuts those off that
+ * did not close within so many milliseconds.
+ */
+export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
+  const { log, mask, bodyLimit: maxPayload } = options;
+  const sockets = new WebSocketServer({ noServer: true, maxPayload, autoPong: false, handleProtocols });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const refusal = refusalOf(request, options);
+    if (refusal) {
+      // node:http hears no more of it: its errors, what else it sends and whether it ever ends are ours.
+      socket.on('error', () => socket.destroy()).resume();
+      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      setTimeout(() => socket.destroy(), LINGER);
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request));
+  });
+
+  const protocol = makeServer<Record<string, unknown>, Extra>({
+    connectionInitWaitTimeout: INIT_WITHIN,
+    onConnect: ({ extra, connectionParams }) => connect(options, extra, connectionParams),
+    onClose: ({ extra }) => extra.unguard?.(),
+    onSubscribe: ({ extra }, id, params) => begin(options, extra, id, params),
+    onComplete: ({ extra }) => {
+      extra.operations--;
+    },
+    execute: (args) => (args as unknown as Prepared).run.execute(args),
+    subscribe: (args) => (args as unknown as Prepared).run.subscribe(args),
+    onError: (_, __, ___, errors) => errors.map((error) => mask(error).toJSON()),
+  });
+  sockets.on('connection', (socket, request: IncomingMessage) => {
+    socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
+    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask);
+  });
+
+  return async (within) => {
+    for (const socket of sockets.clients) socket.close(GOING_AWAY, 'Going away');
+    const cut = setTimeout(() => sockets.clients.forEach((socket) => void socket.terminate()), within);
+    await new Promise((resolve) => sockets.close(resolve));
+    clearTimeout(cut);
+  };
+}
+
+/** Lets a client in, or closes its socket: with 4403 by giving false. */
+async function connect({ hub, authenticate, mask }: WebSocketOptions, extra: Extra, params: Record<string, unknown> = {}) {
+  const { socket, request } = extra;
+  const given = params['authorization'] ?? params['Authorization'];
+  extra.authorization = typeof given === 'string' ? given : request.headers.authorization;
+  let viewer: Viewer | null;
+  try {
+    viewer = await authenticate(extra.authorization);
+  } catch (error) {
+    mask(error);
+    socket.close(TRY_AGAIN_LATER, 'Try again later');
+    return false;
+  }
+  if (!viewer) return false;
+  extra.unguard = hub.guard(viewer, (reason) => {
+    const stopping = reason instanceof StreamEndError && reason.code === 'SERVER_STOPPING';
+    setTimeout(() => socket.close(stopping ? GOING_AWAY : FORBIDDEN, reason.message), LINGER);
+  });
+  if (socket.readyState !== socket.OPEN) extra.unguard();
+  return true;
+}
+
+/** Begins an operation, or gives the errors that it is refused with. */
+async function begin(options: WebSocketOptions, extra: Extra, id: string, params: SubscribePayload) {
+  if (id.length > MAX_ID) {
+    const message = `The id of an operation has at most ${MAX_ID} characters`;
+    extra.socket.close(BAD_REQUEST, message);
+    return [new GraphQLError(message)];
+  }
+  // Those that the client has just completed are about to end.
+  if (extra.operations >= MAX_OPERATIONS) await setImmediate();
+  if (extra.operations >= MAX_OPERATIONS) {
+    if (++extra.refusals > MAX_REFUSALS) extra.socket.close(POLICY_VIOLATION, 'Too many operations');
+    return [limitExceeded('MAX_OPERATIONS', MAX_OPERATIONS, `A socket may have ${MAX_OPERATIONS} operations at once`)];
+  }
+  extra.refusals = 0;
+  extra.operations++;
+  const prepared = await prepare(options, extra, params).catch((error: unknown) => [options.mask(error)]);
+  if (Array.isArray(prepared)) extra.operations--;
+  return prepared;
+}
+
+/** The arguments of an operation with Yoga's way to run it, plugins and all. */
+interface Prepared extends ExecutionArgs {
+  run: {
+    execute(args: ExecutionArgs): Promise<ExecutionResult>;
+    subscribe(args: ExecutionArgs): Promise<AsyncIterable<ExecutionResult> | ExecutionResult>;
+  };
+}
+
+/** @throws what the database throws, and the GraphQLErrors of the parser and the plugins */
+async function prepare(
+  { yoga, authenticate }: WebSocketOptions,
+  { authorization, socket }: Extra,
+  params: SubscribePayload,
+): Promise<Prepared | GraphQLError[]> {
+  const viewer = await authenticate(authorization);
+  if (!viewer) {
+    socket.close(FORBIDDEN, 'Forbidden');
+    return [new GraphQLError('The token is not valid any more', { extensions: { code: 'UNAUTHENTICATED' } })];
+  }
+  const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
+  requestState(request).viewer = viewer;
+  const enveloped = yoga.getEnveloped({ request, params });
+  const document: ExecutionArgs['document'] = enveloped.parse(params.query);
+  const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];
+  if (errors.length > 0) return [...errors];
+  const { operationName } = params;
+  if (!getOperationAST(document, operationName)) return [new GraphQLError('There is no such operation, or not one alone')];
+  return {
+    schema: enveloped.schema,
+    document,
+    operationName,
+    variableValues: params.variables as Record<string, unknown>,
+    contextValue: await enveloped.contextFactory(),
+    run: { execute: enveloped.execute, subscribe: enveloped.subscribe },
+  };
+}
+
+/** Why a handshake is refused, as a status line has it. A browser always sends its origin. */
+function refusalOf({ url, headers }: IncomingMessage, { allowedOrigins }: WebSocketOptions): string | undefined {
+  if (url?.split('?', 1)[0] !== '/graphql') return '404 Not Found';
+  const { origin, host } = headers;
+  if (origin === undefined || isAllowedOrigin(origin, allowedOrigins)) return undefined;
+  const own = URL.canParse(origin) && new URL(origin).host === host;
+  return own ? undefined : '403 Forbidden';
+}

@@ -1,0 +1,77 @@
+import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionSetNode } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Viewer } from '../../access/viewer.ts';
+import { unauthenticated } from '../../graphql/errors.ts';
+
+/** What the plugins know of a request before its context is made. */
+export interface RequestState {
+  viewer: Viewer | null;
+}
+
+const states = new WeakMap<Request, RequestState>();
+
+export function requestState(request: Request): RequestState {
+  let state = states.get(request);
+  if (!state) {
+    state = { viewer: null };
+    states.set(request, state);
+  }
+  return state;
+}
+
+/**
+ * Finds out who is asking, before the body is read. Without a valid token only the schema can be asked for, and nothing
+ * at all in production.
+ */
+export function useAuthentication(
+  authenticate: (authorization: string | null) => Promise<Viewer | null>,
+  production: boolean,
+): Plugin {
+  /** Once more when all of the request is there: its body may have been long in coming. */
+  async function stillViewer(request: Request): Promise<Viewer | null> {
+    const state = requestState(request);
+    const authorization = request.headers.get('authorization');
+    if (state.viewer && authorization) state.viewer = await authenticate(authorization);
+    return state.viewer;
+  }
+  return {
+    async onRequestParse({ request, endResponse, fetchAPI }) {
+      const state = requestState(request);
+      state.viewer = await authenticate(request.headers.get('authorization'));
+      if (state.viewer || !production) return;
+      const { message, extensions } = unauthenticated();
+      const body = { errors: [{ message, extensions: { code: extensions['code'] } }] };
+      const headers = { 'Content-Type': 'application/json; charset=utf-8', 'WWW-Authenticate': 'Bearer' };
+      endResponse(new fetchAPI.Response(JSON.stringify(body), { status: 401, headers }));
+    },
+    async onExecute({ args, setResultAndStopExecution }) {
+      const viewer = await stillViewer(args.contextValue.request);
+      if (!viewer && !asksOnlyForTheSchema(args.document, args.operationName)) {
+        setResultAndStopExecution({ errors: [unauthenticated()] });
+      }
+    },
+    async onSubscribe({ args, setResultAndStopExecution }) {
+      const viewer = await stillViewer(args.contextValue.request);
+      if (!viewer) setResultAndStopExecution({ errors: [unauthenticated()] });
+    },
+  };
+}
+
+/** Whether an operation's root fields are all __schema, __type or __typename. */
+function asksOnlyForTheSchema(document: DocumentNode, operationName: string | null | undefined): boolean {
+  const operations = document.definitions.filter(
+    (definition): definition is OperationDefinitionNode => definition.kind === Kind.OPERATION_DEFINITION,
+  );
+  const operation = operationName ? operations.find(({ name }) => name?.value === operationName) : operations[0];
+  if (operation?.operation !== 'query') return false;
+  const only = (selections: SelectionSetNode): boolean =>
+    selections.selections.every((selection) => {
+      if (selection.kind === Kind.FIELD) return selection.name.value.startsWith('__');
+      if (selection.kind === Kind.INLINE_FRAGMENT) return only(selection.selectionSet);
+      const fragment = document.definitions.find(
+        (definition) => definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === selection.name.value,
+      );
+      return fragment?.kind === Kind.FRAGMENT_DEFINITION && only(fragment.selectionSet);
+    });
+  return only(operation.selectionSet);
+}

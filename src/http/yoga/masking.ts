@@ -1,0 +1,49 @@
+import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
+import { type Logger, stdSerializers } from 'pino';
+import { publicError } from '../../graphql/errors.ts';
+import { currentRequestId } from '../request-id.ts';
+import { placeOfVariable } from './variables.ts';
+
+/**
+ * What callers see of an error: our own as they are, those of GraphQL itself too; anything else is logged whole and
+ * answered as INTERNAL_SERVER_ERROR with the id of the request.
+ */
+export function maskErrors(log: Logger) {
+  return (error: unknown): GraphQLError => {
+    const graphqlError = error instanceof GraphQLError ? error : undefined;
+    const cause = graphqlError?.originalError ?? (graphqlError ? undefined : error);
+    if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return withInputIssues(graphqlError);
+    const place: GraphQLErrorOptions = { nodes: graphqlError?.nodes, path: graphqlError?.path };
+    const known = publicError(cause);
+    if (known) return new GraphQLError(known.message, { ...place, extensions: known.extensions });
+    const requestId = currentRequestId();
+    log.error({ err: withoutValues(cause), requestId, path: graphqlError?.path }, 'unexpected error');
+    return new GraphQLError('Something went wrong inside the gateway', {
+      ...place,
+      extensions: { code: 'INTERNAL_SERVER_ERROR', requestId, ...(graphqlError?.path ? {} : { http: { status: 500 } }) },
+    });
+  };
+}
+
+/** PGlite's errors bear the values of the statement: what callers sent, up to 100,000 addresses. */
+function withoutValues(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { params, queryOptions, raw, ...logged } = stdSerializers.err(error);
+  return logged;
+}
+
+/** GraphQL's own refusal of a variable's value becomes INVALID_INPUT with the path of the value, from the argument on. */
+function withInputIssues(error: GraphQLError): GraphQLError {
+  if (error.message.startsWith('Too many errors processing variables')) {
+    return new GraphQLError(error.message, { extensions: { code: 'INVALID_INPUT', issues: [] } });
+  }
+  const found = /^Variable "\$(\w+)" (?:got invalid value .*?(?: at "([^"]*)")?; |of )(.*)$/s.exec(error.message);
+  if (!found || error.extensions['code']) return error;
+  const [, variable = '', place = variable, message] = found;
+  const within = place.split(/[.[\]]+/).filter((part) => part !== '');
+  const path = [...placeOfVariable(variable, error.nodes?.[0]), ...within.slice(1)];
+  return new GraphQLError(error.message, {
+    nodes: error.nodes,
+    extensions: { ...error.extensions, code: 'INVALID_INPUT', issues: [{ path, message }] },
+  });
+}

@@ -1,0 +1,130 @@
+import type { Decision } from './decision.ts';
+
+/** What is wrong with one value of the input. The path begins at the argument. */
+export interface InputIssue {
+  path: string[];
+  message: string;
+}
+
+/** An answer that the caller can act on. Nothing was written. */
+export abstract class DomainError extends Error {
+  abstract readonly code: string;
+}
+
+export class InvalidInputError extends DomainError {
+  readonly code = 'INVALID_INPUT';
+  readonly issues: readonly InputIssue[];
+  constructor(issues: readonly InputIssue[]) {
+    super(issues.length === 1 ? `Invalid input: ${issues[0]?.message}` : `Invalid input: ${issues.length} issues`);
+    this.issues = issues;
+  }
+}
+
+export class NotAllowedError extends DomainError {
+  readonly code = 'NOT_ALLOWED';
+  /** The missing right of groups/rights.ts, or the missing scope of access/viewer.ts, or "application". */
+  readonly right: string;
+  constructor(right: string) {
+    super(right === 'application' ? 'This needs an application token' : `This needs ${right}`);
+    this.right = right;
+  }
+}
+
+/** The token was revoked, or has expired, since the request was let in. */
+export class UnauthenticatedError extends DomainError {
+  readonly code = 'UNAUTHENTICATED';
+  constructor() {
+    super('The token is not valid any more');
+  }
+}
+
+/** The app has no such token, or no longer: nothing tells the two apart, nor a malformed id. */
+export class TokenNotFoundError extends DomainError {
+  readonly code = 'TOKEN_NOT_FOUND';
+  constructor() {
+    super('There is no such token');
+  }
+}
+
+/** The group does not exist, or the caller may not see it: nothing tells the two apart. */
+export class GroupNotFoundError extends DomainError {
+  readonly code = 'GROUP_NOT_FOUND';
+  readonly gid: string;
+  constructor(gid: string | number) {
+    super('There is no such group');
+    this.gid = String(gid);
+  }
+}
+
+export class VersionConflictError extends DomainError {
+  readonly code = 'VERSION_CONFLICT';
+  readonly currentVersion: number;
+  constructor(currentVersion: number) {
+    super(`The group is at version ${currentVersion}`);
+    this.currentVersion = currentVersion;
+  }
+}
+
+export class IdempotencyConflictError extends DomainError {
+  readonly code = 'IDEMPOTENCY_CONFLICT';
+  constructor() {
+    super('This idempotency key was used with another input');
+  }
+}
+
+export class LastOwnerError extends DomainError {
+  readonly code = 'LAST_OWNER';
+  constructor() {
+    super('The last owner can neither leave nor give up ownership');
+  }
+}
+
+export class NotAMemberError extends DomainError {
+  readonly code = 'NOT_A_MEMBER';
+  /** At most 100 of them. */
+  readonly addresses: readonly string[];
+  constructor(addresses: readonly string[], messageType = 0) {
+    super(messageType > 0 ? `Not members, or without an entry for message type ${messageType}` : 'Not members of the group');
+    this.addresses = addresses.slice(0, 100);
+  }
+}
+
+/** The sender may not send this message. */
+export class MessageRefusedError extends DomainError {
+  readonly code = 'MESSAGE_REFUSED';
+  readonly decision: Decision;
+  constructor(decision: Decision) {
+    super(`The message may not be sent: ${decision.reason}`);
+    this.decision = decision;
+  }
+}
+
+export type StreamEnd = 'BAD_CURSOR' | 'CURSOR_EXPIRED' | 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'LEFT_GROUP' | 'SERVER_STOPPING';
+
+const MESSAGES: Record<StreamEnd, string> = {
+  BAD_CURSOR: 'The cursor is not one of this stream, or of a history that the database no longer has; begin with a snapshot',
+  CURSOR_EXPIRED: 'Records after the cursor are no longer kept, or are not for this viewer; begin with a snapshot',
+  TOKEN_REVOKED: 'The token was revoked',
+  TOKEN_EXPIRED: 'The token has expired',
+  LEFT_GROUP: 'The viewer is no longer a member of the group',
+  SERVER_STOPPING: 'The gateway is stopping; subscribe again with the last cursor',
+};
+
+/** Why a stream ends, or cannot begin. */
+export class StreamEndError extends DomainError {
+  readonly code: StreamEnd;
+  constructor(code: StreamEnd) {
+    super(MESSAGES[code]);
+    this.code = code;
+  }
+}
+
+/** More work waits than the gateway takes on; nothing was written. */
+export class OverloadedError extends Error {
+  override name = 'OverloadedError';
+}
+
+/** A statement or a transaction ran, or waited, longer than it may; nothing was written. */
+export class TimeoutError extends Error {
+  override name = 'TimeoutError';
+}
