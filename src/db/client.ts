@@ -11,12 +11,21 @@ import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
 import { migrate } from './migrate.ts';
 import { withScripts } from './schema-engine.ts';
-import { INT8, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
+import {
+  type DatabaseKind,
+  type Given,
+  INT8,
+  parseInt8,
+  type Sql,
+  type Statement,
+  type StatementObserver,
+  type Tx,
+} from './sql.ts';
 import { KeyedQueue, withDeadline, withRetries } from './transaction.ts';
 
 /** The database, whichever it is. Services take this for reads and a `Tx` for writes. */
 export interface Database extends Sql {
-  readonly kind: 'pglite' | 'postgres';
+  readonly kind: DatabaseKind;
   /** Told of every commit that changed a group. */
   readonly hints: HintBus;
   /** For the ordinary reads and writes of the access tables. Never inside a `transaction`: PGlite has one connection. */
@@ -52,13 +61,16 @@ export interface EmbeddedOptions extends DatabaseOptions {
 }
 
 const MAX_WAITING_WRITERS = 1_000;
-const MIGRATION_LOCK = { name: 'migration_lock', text: "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))" };
+const MIGRATION_LOCK = "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))";
 const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
 
-function observed(observe: StatementObserver | undefined, run: Sql['query']): Sql['query'] {
-  return async <Row>(statement: Statement, values?: readonly unknown[]) => {
+/** Runs a statement on a driver, which returns its rows as the statement's columns say. */
+type Run = (statement: Statement, values: readonly unknown[]) => Promise<unknown[]>;
+
+function observed(observe: StatementObserver | undefined, run: Run): Sql['query'] {
+  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...[values = []]: Given<Values>) => {
     observe?.(statement, values);
-    return run<Row>(statement, values);
+    return (await run(statement, values)) as Row[];
   };
 }
 
@@ -66,7 +78,7 @@ function observed(observe: StatementObserver | undefined, run: Sql['query']): Sq
 function prismaClient(adapter: SqlMigrationAwareDriverAdapterFactory, observe: StatementObserver | undefined): PrismaClient {
   if (!observe) return new PrismaClient({ adapter });
   const client = new PrismaClient({ adapter, log: [{ emit: 'event', level: 'query' }] });
-  client.$on('query', ({ query }) => observe({ name: 'prisma', text: query }));
+  client.$on('query', ({ query }) => observe({ name: 'prisma', text: query, parameters: [], columns: {} }));
   return client;
 }
 
@@ -94,10 +106,10 @@ export function openPostgres(options: PostgresOptions): Database {
   // Without it, a connection that ends while it is in use ends the process; the next statement on it fails anyway.
   pool.on('connect', (client) => client.on('error', () => {}));
   const run = (client: pg.Pool | pg.PoolClient) =>
-    observed(observe, async <Row>({ name, text, planEachTime }: Statement, values: readonly unknown[] = []) => {
+    observed(observe, async ({ name, text, planEachTime }, values) => {
       const kept = planEachTime ? undefined : name;
-      const result = await client.query({ name: kept, text, values: values as unknown[], types: pgTypes });
-      return result.rows as Row[];
+      const { rows } = await client.query({ name: kept, text, values: [...values], types: pgTypes });
+      return rows;
     });
   const query = run(pool);
 
@@ -128,9 +140,9 @@ export function openPostgres(options: PostgresOptions): Database {
     prisma,
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
-    query: async <Row>(statement: Statement, values?: readonly unknown[]) => {
+    query: async (statement, ...given) => {
       try {
-        return await query<Row>(statement, values);
+        return await query(statement, ...given);
       } catch (error) {
         throw translateDriverError(error);
       }
@@ -142,7 +154,7 @@ export function openPostgres(options: PostgresOptions): Database {
       const direct = new pg.Pool({ connectionString: directUrl ?? url, application_name: 'rollcall-migrate', max: 2, onConnect });
       const client = await direct.connect();
       try {
-        await client.query(MIGRATION_LOCK.text);
+        await client.query(MIGRATION_LOCK);
         return await migrate(
           { query: run(client) },
           withScripts(new PrismaPg(direct), (script) => direct.query(script)),
@@ -167,9 +179,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   if (typeof data === 'string') await mkdir(data, { recursive: true, mode: 0o700 });
   const pglite = typeof data === 'string' ? await PGlite.create(join(data, 'pglite'), PGLITE_OPTIONS) : data;
   const run = (client: PGlite | Transaction) =>
-    observed(observe, async <Row>({ text }: Statement, values: readonly unknown[] = []) => {
-      const result = await client.query<Row>(text, values as unknown[], { parsers: { [INT8]: parseInt8 } });
-      return result.rows;
+    observed(observe, async ({ text }, values) => {
+      const { rows } = await client.query(text, [...values], { parsers: { [INT8]: parseInt8 } });
+      return rows;
     });
   const attempt = <T>(body: (tx: Tx) => Promise<T>): Promise<T> =>
     pglite.transaction((tx) => body(withDeadline({ inTransaction: true, query: run(tx) }, transactionTimeout)));

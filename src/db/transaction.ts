@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OverloadedError, TimeoutError } from '../model/errors.ts';
 import { sqlState, translateDriverError } from './driver-errors.ts';
-import type { Statement, Tx } from './sql.ts';
+import type { Tx } from './sql.ts';
 
 const RETRIED = new Set(['40001', '40P01']); // serialization failure, deadlock
 const ATTEMPTS = 4;
@@ -29,9 +29,9 @@ export function withDeadline(tx: Tx, timeout: number): Tx {
   const deadline = performance.now() + timeout;
   return {
     inTransaction: true,
-    query<Row>(statement: Statement, values?: readonly unknown[]) {
+    query: (statement, ...given) => {
       if (performance.now() > deadline) return Promise.reject(new TimeoutError('The transaction ran too long'));
-      return tx.query<Row>(statement, values);
+      return tx.query(statement, ...given);
     },
   };
 }

@@ -1,12 +1,13 @@
 import { tokenHolds } from '../access/token-rows.ts';
 import { requireScope, type Viewer } from '../access/viewer.ts';
 import { encodeGroupCursor } from '../changes/log/cursor.ts';
+import { SETTINGS_COLUMNS, settingsValues } from '../changes/log/group-row.ts';
 import { recordedSettings } from '../changes/log/records.ts';
 import type { Database } from '../db/client.ts';
 import type { Tx } from '../db/sql.ts';
 import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
 import { parseGid } from '../model/gid.ts';
-import { type Group, type GroupSettings, SETTINGS_COLUMNS, settingsValues } from '../model/group.ts';
+import type { Group, GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
 import { ALL_RIGHTS } from '../model/rights.ts';

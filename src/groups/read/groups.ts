@@ -1,9 +1,10 @@
 import type { Viewer } from '../../access/viewer.ts';
+import { GROUP_COLUMNS, type GroupRow, groupOf } from '../../changes/log/group-row.ts';
 import { existsBeyond, readPage } from '../../db/read-page.ts';
 import { planningEachTime, type Sql } from '../../db/sql.ts';
 import { type Keyset, Where } from '../../db/where.ts';
 import type { Level } from '../../model/flags.ts';
-import { foldName, GROUP_COLUMNS, type Group, type GroupRow, groupOf, type TypeLevels } from '../../model/group.ts';
+import { foldName, type Group, type TypeLevels } from '../../model/group.ts';
 import { Issues, type Path } from '../../model/issues.ts';
 import { encodePageCursor, type Page, type PageArgs, type PageKey, pageOf, pageRequest } from '../../model/page.ts';
 import { codePoints } from '../../model/text.ts';

@@ -1,9 +1,10 @@
 import type { Viewer } from '../../access/viewer.ts';
+import { GROUP_COLUMNS, type GroupRow, groupOf } from '../../changes/log/group-row.ts';
 import type { Sql } from '../../db/sql.ts';
 import { type Decision, decide } from '../../model/decision.ts';
 import type { ActionName } from '../../model/flags.ts';
 import { parseGid } from '../../model/gid.ts';
-import { GROUP_COLUMNS, type Group, type GroupRow, groupOf } from '../../model/group.ts';
+import type { Group } from '../../model/group.ts';
 import { Issues, invalid, type Path } from '../../model/issues.ts';
 import { messageTypeOf } from '../input/member-input.ts';
 import { findGroups } from './groups.ts';

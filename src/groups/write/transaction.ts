@@ -2,11 +2,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tokenHolds } from '../../access/token-rows.ts';
 import type { Viewer } from '../../access/viewer.ts';
 import { appendChanges, type LogHead } from '../../changes/log/append.ts';
+import { GROUP_COLUMNS, type GroupRow, groupOf } from '../../changes/log/group-row.ts';
 import { MEMBERS_A_RECORD, type NewChange } from '../../changes/log/records.ts';
 import type { Database } from '../../db/client.ts';
 import type { Tx } from '../../db/sql.ts';
 import { GroupNotFoundError, NotAllowedError, UnauthenticatedError, VersionConflictError } from '../../model/errors.ts';
-import { GROUP_COLUMNS, type Group, type GroupRow, groupOf } from '../../model/group.ts';
+import type { Group } from '../../model/group.ts';
 import { type Actor, missingRight, type Needs } from '../../model/may.ts';
 import {
   findOutcome,
