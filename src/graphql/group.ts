@@ -16,6 +16,7 @@ import { forEachName } from './each.ts';
 import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection, memberPageArgs } from './member.ts';
 import { namedLevels, Permissions } from './permissions.ts';
+import { plainSettingFields } from './plain-settings.ts';
 import { GroupRef, MemberRef, NO_PROMISE, OrderDirection } from './refs.ts';
 
 const STATE_DESCRIPTIONS: Record<GroupState, string> = {
@@ -49,11 +50,7 @@ builder.node(GroupRef, {
   id: { resolve: ({ gid }) => gid },
   fields: (t) => ({
     gid: t.exposeID('gid', { description: 'Its number, a decimal string: from 1,000 on, below 2⁵³, never used again.' }),
-    name: t.exposeString('name', {
-      nullable: true,
-      description: 'Its name, at most 256 characters, not unique; null: it has none.',
-    }),
-    active: t.exposeBoolean('active', { description: 'false: the group is paused; nothing may be sent.' }),
+    ...plainSettingFields(t),
     state: t.field({
       type: GroupStateType,
       description: "Whether it is in force, by the database's clock when it was read.",
