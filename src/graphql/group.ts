@@ -3,7 +3,7 @@ import { encodeGroupCursor } from '../changes/log/cursor.ts';
 import { messageTypeArgument } from '../groups/input/member-input.ts';
 import { type GroupPageArgs, pageGroups } from '../groups/read/groups.ts';
 import { Flag, levelsOf } from '../model/flags.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
@@ -197,7 +197,7 @@ builder.queryFields((t) => ({
     complexity: NODE,
     resolve: async (_, { gid }, { viewer, load }) => {
       requireScope(viewer, 'READ');
-      return (await load.group.load(parseGid(gid))) ?? null;
+      return (await load.group.load(readGid(gid).number)) ?? null;
     },
   }),
   groups: t.field({
@@ -218,7 +218,7 @@ builder.queryFields((t) => ({
     complexity: pageComplexity,
     resolve: async (_, { gid, ...args }, { viewer, load }) => {
       requireScope(viewer, 'READ');
-      const group: Group | undefined = await load.group.load(parseGid(gid));
+      const group: Group | undefined = await load.group.load(readGid(gid).number);
       return group ? connectionOf(await load.members(group.gid, args)) : null;
     },
   }),

@@ -8,7 +8,7 @@ import { statement, type Tx } from '../db/sql.ts';
 import { bool, date, int2, int4, int8, text, uuid } from '../db/types.ts';
 import { gatewayState, groups } from '../generated/tables.ts';
 import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group, GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
@@ -271,8 +271,7 @@ function writeRequest(db: Database, viewer: Viewer, operation: string, input: Gr
   return {
     db,
     viewer,
-    gid: parseGid(input.gid),
-    givenGid: input.gid,
+    gid: readGid(input.gid),
     idempotency: idempotency(viewer, operation, input),
     ifVersion: input.ifVersion ?? undefined,
   };
