@@ -5,6 +5,8 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
 import type { Hint, HintBus } from '../db/hint-bus.ts';
+import { statement } from '../db/sql.ts';
+import { text } from '../db/types.ts';
 
 /** How payloads reach the other gateways. */
 export interface HintTransport {
@@ -94,7 +96,13 @@ export async function connectHints(
   };
 }
 
-const NOTIFY = { name: 'hints_notify', text: 'select pg_notify($1, $2)::text' };
+const NOTIFY = statement({
+  name: 'hints_notify',
+  parameters: [text, text],
+  columns: { pg_notify: text },
+  text: 'select pg_notify($1, $2)::text',
+  only: 'postgres',
+});
 
 /**
  * LISTEN on a connection of its own, which is made again when it is lost, and NOTIFY outside of every writing transaction

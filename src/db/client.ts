@@ -82,7 +82,8 @@ const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
 type Run = (statement: Statement, values: readonly unknown[]) => Promise<unknown[]>;
 
 function observed(observe: StatementObserver | undefined, run: Run): Sql['query'] {
-  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...[values = []]: Given<Values>) => {
+  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+    const values = given[0] ?? [];
     observe?.(statement, values);
     return (await run(statement, values)) as Row[];
   };

@@ -3,6 +3,8 @@ import type { ChangeRecord } from '../changes/log/read.ts';
 import type { GroupTail } from '../changes/streams/group-tail.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Subscriber } from '../changes/streams/subscriber.ts';
+import { statement } from '../db/sql.ts';
+import { bool, int4, int8 } from '../db/types.ts';
 import { type Decision, decide } from '../model/decision.ts';
 import { GroupNotFoundError, StreamEndError } from '../model/errors.ts';
 import { ACTIONS, type ActionName } from '../model/flags.ts';
@@ -28,7 +30,7 @@ export interface PermissionStreamArgs {
 }
 
 /** A group's start or expiry is looked at this much later, in milliseconds, so that the clocks' difference does not matter. */
-const BEHIND_DUE = 20;
+const AFTER_DUE = 20;
 
 /**
  * The present answers, then each time one of them changes, for whatever reason; again at every checkpoint. States may be
@@ -109,7 +111,7 @@ async function waitForChange(
 /** Milliseconds until the group starts or expires, as of its reading. */
 function untilDue({ startsAt, expiresAt, readAt }: Group): number {
   const left = [startsAt, expiresAt].map((time) => time.getTime() - readAt.getTime()).filter((ms) => ms > 0);
-  return Math.min(...left, 2 ** 31 - 1) + BEHIND_DUE;
+  return Math.min(...left, 2 ** 31 - 1) + AFTER_DUE;
 }
 
 function concerns(record: ChangeRecord, address: string): boolean {
@@ -124,12 +126,14 @@ function concerns(record: ChangeRecord, address: string): boolean {
   }
 }
 
-const DELETED = {
+const DELETED = statement({
   name: 'permissions_deleted',
+  parameters: [int4, int8],
+  columns: { deleted: bool },
   text: 'select not exists (select from groups where app_id = $1 and gid = $2 and deleted_at is null) as deleted',
-};
+});
 
 async function isDeleted(hub: WatchHub, { appId }: Viewer, gid: number): Promise<boolean> {
-  const [row] = await hub.db.query<{ deleted: boolean }>(DELETED, [appId, gid]);
+  const [row] = await hub.db.query(DELETED, [appId, gid]);
   return row?.deleted ?? true;
 }

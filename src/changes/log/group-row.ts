@@ -1,5 +1,5 @@
 import { pick } from '../../db/table.ts';
-import { date, type RowOf } from '../../db/types.ts';
+import { date, type RowOf, type SqlType } from '../../db/types.ts';
 import { groups } from '../../generated/tables.ts';
 import { RESOLUTIONS, resolutionOf } from '../../model/call-settings.ts';
 import { foldName, type Group, type GroupSettings } from '../../model/group.ts';
@@ -36,21 +36,24 @@ export function groupOf(row: RowOf<typeof GROUP_COLUMNS>): Group {
   };
 }
 
-/** The settings columns with their values, in one order for insert and update. */
-export const SETTINGS_COLUMNS = [
+const SETTINGS = pick(groups, '', [
   'name',
-  'name_folded',
+  'nameFolded',
   'active',
   'flags',
-  'starts_at',
-  'expires_at',
+  'startsAt',
+  'expiresAt',
   'extension',
-  'call_flags',
-  'call_resolution',
-  'call_max_duration',
-  'start_due',
-  'expiry_due',
-] as const;
+  'callFlags',
+  'callResolution',
+  'callMaxDuration',
+  'startDue',
+  'expiryDue',
+]);
+
+/** The settings columns in one order for insert and update, and their types. */
+export const SETTINGS_COLUMNS: readonly string[] = Object.keys(SETTINGS.columns);
+export const SETTINGS_TYPES: readonly SqlType[] = Object.values(SETTINGS.columns);
 
 /**
  * The values of SETTINGS_COLUMNS. The start is due to be recorded when it is still to come at `now`; a group that starts
