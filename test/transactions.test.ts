@@ -82,10 +82,10 @@ test('rows have the same types on both databases', async () => {
 });
 
 test('the observer is told of every statement, those of Prisma too', async () => {
-  const names: string[] = [];
-  await using other = await openTestDatabase({ observe: ({ name }) => names.push(name) });
-  await other.query({ name: 'mine', text: 'select 1' });
-  await other.transaction((tx) => tx.query({ name: 'inside', text: 'select 1' }));
+  const told: string[] = [];
+  await using other = await openTestDatabase({ observe: ({ name, text }) => told.push(name || text) });
+  await sql(other, 'select 1');
+  await other.transaction((tx) => sql(tx, 'select 2'));
   await other.prisma.app.findMany();
-  expect(names).toEqual(['mine', 'inside', 'prisma']);
+  expect(told).toEqual(['select 1', 'select 2', 'prisma']);
 });

@@ -50,6 +50,13 @@ export function nullable<T>(of: SqlType<T>): SqlType<T | null> {
   return { ...of, nullable: true } as SqlType<T | null>;
 }
 
+/** The columns of a left join, all null where it found nothing. */
+export function nullableColumns<C extends Columns>(columns: C) {
+  return Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, nullable(type)])) as {
+    readonly [Name in keyof C]: SqlType<ValueOf<C[Name]> | null>;
+  };
+}
+
 /** What a type's values are in JavaScript. */
 export type ValueOf<Type> = Type extends SqlType<infer T> ? T : never;
 

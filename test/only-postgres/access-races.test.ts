@@ -169,7 +169,7 @@ test('a token that is being revoked makes no successor: it waits, and is refused
   const before = await count();
   let made: Promise<unknown> | undefined;
   await db.transaction(async (tx) => {
-    await tx.query({ name: '', text: 'update tokens set revoked_at = clock_timestamp() where id = $1' }, [token.id]);
+    await sql(tx, 'update tokens set revoked_at = clock_timestamp() where id = $1', [token.id]);
     made = caller.send('mutation { tokenAdd(input: {}) { __typename ... on NotAllowed { right } } }');
     await sleep(300);
   });

@@ -18,7 +18,7 @@ import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
 import { type Database, type DatabaseOptions, openEmbedded, openPostgres, PGLITE_OPTIONS } from '../../src/db/client.ts';
-import type { Sql } from '../../src/db/sql.ts';
+import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
 
@@ -86,9 +86,10 @@ function testDatabase(db: Database, url: () => string, openAnother: TestDatabase
   };
 }
 
-/** A statement for this once, which the server does not keep by a name. */
-export function sql<Row>(db: Sql, text: string, values?: readonly unknown[]): Promise<Row[]> {
-  return db.query<Row>({ name: '', text }, values);
+/** A statement for this once, which the server does not keep by a name. Its rows are what the test says that they are. */
+export function sql<Row>(db: Sql, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const statement: Statement<readonly unknown[], unknown> = { name: '', text, parameters: [], columns: {} };
+  return db.query(statement, values) as Promise<Row[]>;
 }
 
 /** PostgreSQL only: the URL of a new database, which is dropped after the file's tests. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Statement, Tx } from '../../src/db/sql.ts';
+import type { Given, Statement, Tx } from '../../src/db/sql.ts';
 import { type Attempt, KeyedQueue, withDeadline, withRetries } from '../../src/db/transaction.ts';
+import { int4 } from '../../src/db/types.ts';
 import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 
 const failure = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
@@ -103,16 +104,21 @@ describe('withRetries', () => {
 
 describe('withDeadline', () => {
   test('passes statements on until the time is up, then none', async () => {
-    const asked: [Statement, readonly unknown[] | undefined][] = [];
+    const asked: unknown[] = [];
     const inner = {
       inTransaction: true as const,
-      query: async <Row>(statement: Statement, values?: readonly unknown[]) => {
-        asked.push([statement, values]);
+      query: async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+        asked.push([statement, ...given]);
         return [{ one: 1 }] as Row[];
       },
     };
     const tx = withDeadline(inner, 100);
-    const statement = { name: 'one', text: 'select $1' };
+    const statement: Statement<readonly [number], { one: number }> = {
+      name: 'one',
+      parameters: [int4],
+      columns: { one: int4 },
+      text: 'select $1::int as one',
+    };
     expect(await tx.query(statement, [1])).toEqual([{ one: 1 }]);
     await sleep(130);
     await expect(tx.query(statement, [2])).rejects.toThrow(TimeoutError);

@@ -20,8 +20,8 @@ const HOUR = 3_600_000;
 /** A hub on a database whose clock is ahead of ours, and how often that was read. */
 function openHub(pollInterval: number) {
   const clock = { ahead: HOUR, read: 0 };
-  const query = (async (statement, values) => {
-    if (statement.name !== 'hub_clock') return db.query(statement, values);
+  const query = (async (statement, ...given) => {
+    if (statement.name !== 'hub_clock') return db.query(statement, ...given);
     clock.read++;
     return [{ now: new Date(Date.now() + clock.ahead) }];
   }) as Database['query'];

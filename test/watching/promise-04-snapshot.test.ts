@@ -98,10 +98,10 @@ test('promise 4: an unknown group has no stream, nor a deleted or foreign one', 
 /** A hub that hears of nothing, with what a stream of it gives up to Ready; `during` runs before each statement. */
 async function untilReady(gid: string, during: (name: string, pages: number) => Promise<unknown>): Promise<unknown[]> {
   let pages = 0;
-  const query: Database['query'] = async (statement, values) => {
+  const query: Database['query'] = async (statement, ...given) => {
     if (statement.name === 'snapshot_members') pages++;
     await during(statement.name, pages);
-    return gateway.db.query(statement, values);
+    return gateway.db.query(statement, ...given);
   };
   const log = pino({ level: 'silent' });
   const hub = new WatchHub({ db: withOther(gateway.db, { query }), log, hints: false, pollInterval: 3_600_000 });

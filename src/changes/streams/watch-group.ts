@@ -1,5 +1,8 @@
 import type { Viewer } from '../../access/viewer.ts';
-import type { Sql } from '../../db/sql.ts';
+import { type Sql, statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, int4, int8, nullable, type RowOf, text } from '../../db/types.ts';
+import { changes, groups } from '../../generated/tables.ts';
 import { GroupNotFoundError, StreamEndError } from '../../model/errors.ts';
 import { decodeCursor, encodeGroupCursor, encodeSnapshotCursor, type GroupPosition } from '../log/cursor.ts';
 import { type ChangeRecord, readGroupLog } from '../log/read.ts';
@@ -18,28 +21,34 @@ export interface GroupStreamArgs {
   snapshot?: boolean;
 }
 
-interface Head {
-  version: number;
-  mark: number;
-  deleted: boolean;
+const END = pick(groups, 'g', ['version', 'mark']);
+const HEAD_COLUMNS = {
+  ...END.columns,
+  deleted: bool,
   /** The versions of joining and leaving of a user's last membership; null: none, or the membership goes on. */
-  joined: number | null;
-  left: number | null;
-}
+  joined: nullable(int4),
+  left: nullable(int4),
+};
+type Head = RowOf<typeof HEAD_COLUMNS>;
 
-const HEAD = {
+const HEAD = statement({
   name: 'watch_head',
-  text: `select g.version, g.mark, g.deleted_at is not null as deleted,
+  parameters: [int4, int8, nullable(text)],
+  columns: HEAD_COLUMNS,
+  text: `select ${END.list}, g.deleted_at is not null as deleted,
       coalesce(m.joined_version, f.joined_version) as joined, case when m.address is null then f.left_version end as left
     from groups g
     left join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $3
     left join former_members f on f.app_id = g.app_id and f.gid = g.gid and f.address = $3
     where g.app_id = $1 and g.gid = $2`,
-};
-const MARKS = {
+});
+const MARK = pick(changes, '', ['version', 'mark']);
+const MARKS = statement({
   name: 'watch_marks',
-  text: 'select version, mark from changes where app_id = $1 and gid = $2 and version in ($3, $3 + 1)',
-};
+  parameters: [int4, int8, int4],
+  columns: MARK.columns,
+  text: `select ${MARK.list} from changes where app_id = $1 and gid = $2 and version in ($3, $3 + 1)`,
+});
 
 /**
  * The changes of one group: from a cursor, from a snapshot, or from now on.
@@ -94,7 +103,7 @@ class GroupStream {
 
   async #readHead(): Promise<Head | undefined> {
     const { known } = this.#tail;
-    const [head] = await this.#sql.query<Head>(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
+    const [head] = await this.#sql.query(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
     const history = this.#tail.meet(known, head);
     this.#history ??= history;
     return head;
@@ -130,7 +139,7 @@ class GroupStream {
       if (mark !== head.mark) throw new StreamEndError('BAD_CURSOR');
       return;
     }
-    const rows = await this.#sql.query<{ version: number; mark: number }>(MARKS, [this.#viewer.appId, gid, version]);
+    const rows = await this.#sql.query(MARKS, [this.#viewer.appId, gid, version]);
     const at = rows.find((row) => row.version === version);
     if (at && at.mark !== mark) throw new StreamEndError('BAD_CURSOR');
     if (!rows.some((row) => row.version === version + 1)) throw new StreamEndError('CURSOR_EXPIRED');
