@@ -3,14 +3,12 @@ import { join } from 'node:path';
 import { PGlite, type PGliteOptions, type Transaction } from '@electric-sql/pglite';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { PrismaPg } from '@prisma/adapter-pg';
-import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { PrismaClient } from '../generated/prisma/client.ts';
 import { translateDriverError } from './errors.ts';
 import { HintBus } from './hint-bus.ts';
-import { migrate } from './migrate.ts';
-import { withScripts } from './schema-engine.ts';
+import { type Migration, migrate } from './migrate.ts';
 import { INT8, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
 import { KeyedQueue, withDeadline, withRetries } from './transaction.ts';
 
@@ -25,8 +23,12 @@ export interface Database extends Sql {
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T>;
   /** One transaction at a time for each key in this process; the others wait without a connection. */
   exclusive<T>(key: string, run: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Migrates, under a lock that keeps other gateways out. Returns the names of the migrations that it applied. */
-  migrate(): Promise<string[]>;
+  /**
+   * Applies the migrations of this checkout, unless others are given, under a lock that keeps other gateways out. Returns the
+   * names of those that it applied.
+   * @throws MigrationError
+   */
+  migrate(migrations?: readonly Migration[]): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -63,7 +65,7 @@ function observed(observe: StatementObserver | undefined, run: Sql['query']): Sq
 }
 
 /** Prisma's own statements reach the observer too, under the name "prisma". */
-function prismaClient(adapter: SqlMigrationAwareDriverAdapterFactory, observe: StatementObserver | undefined): PrismaClient {
+function prismaClient(adapter: PrismaPg | PrismaPGlite, observe: StatementObserver | undefined): PrismaClient {
   if (!observe) return new PrismaClient({ adapter });
   const client = new PrismaClient({ adapter, log: [{ emit: 'event', level: 'query' }] });
   client.$on('query', ({ query }) => observe({ name: 'prisma', text: query }));
@@ -135,18 +137,14 @@ export function openPostgres(options: PostgresOptions): Database {
         throw translateDriverError(error);
       }
     },
-    async migrate() {
-      // Two: one holds the lock, the engine works on the other. Neither the wait for another gateway nor a long migration is
-      // to be cut off, whatever the role's setting.
+    async migrate(migrations) {
+      // Neither the wait for another gateway nor a long migration is to be cut off, whatever the role's setting.
       const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const direct = new pg.Pool({ connectionString: directUrl ?? url, application_name: 'rollcall-migrate', max: 2, onConnect });
+      const direct = new pg.Pool({ connectionString: directUrl ?? url, application_name: 'rollcall-migrate', max: 1, onConnect });
       const client = await direct.connect();
       try {
         await client.query(MIGRATION_LOCK.text);
-        return await migrate(
-          { query: run(client) },
-          withScripts(new PrismaPg(direct), (script) => direct.query(script)),
-        );
+        return await migrate({ query: run(client) }, (statements) => client.query(statements), migrations);
       } finally {
         client.release(true); // the lock goes with the session
         await direct.end();
@@ -176,8 +174,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   const queue = new KeyedQueue(MAX_WAITING_WRITERS);
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const query = run(pglite);
-  const adapter = new PrismaPGlite(pglite);
-  const prisma = prismaClient(adapter, observe);
+  const prisma = prismaClient(new PrismaPGlite(pglite), observe);
   return {
     kind: 'pglite',
     hints: new HintBus(),
@@ -185,11 +182,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     query,
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
-    migrate: () =>
-      migrate(
-        { query },
-        withScripts(adapter, (script) => pglite.exec(script)),
-      ),
+    migrate: (migrations) => migrate({ query }, (statements) => pglite.exec(statements), migrations),
     async close() {
       await prisma.$disconnect();
       await pglite.close();
