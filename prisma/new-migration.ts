@@ -7,8 +7,8 @@ import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { openEmbedded, PGLITE_OPTIONS } from '../src/db/client.ts';
-import { MIGRATIONS_DIR, SCHEMA_FILE } from '../src/db/migrate.ts';
-import { openSchemaEngine } from '../src/db/schema-engine.ts';
+import { MIGRATIONS_DIR } from '../src/db/migrate.ts';
+import { openSchemaEngine, SCHEMA_FILE } from './schema-engine.ts';
 
 const name = process.argv[2];
 if (!name || !/^[a-z0-9_]+$/.test(name)) {

@@ -19,7 +19,7 @@ export interface OpenOptions {
 /**
  * Opens PostgreSQL where DATABASE_URL is set, else the embedded database, with its folder locked. Brings it up to this
  * checkout; `migrations` are the names of those that it applied.
- * @throws DataDirLockedError, ConfigError
+ * @throws DataDirLockedError, ConfigError, MigrationError
  */
 export async function openConfiguredDatabase(
   config: Config,

@@ -7,9 +7,8 @@ import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { sqlState, translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
-import { migrate } from './migrate.ts';
+import { type Migration, migrate } from './migrate.ts';
 import { openRecords, type Records, type RecordsTx, sqlWithin, withoutPrisma } from './records.ts';
-import { withScripts } from './schema-engine.ts';
 import { DatabaseSetupError, quoted, readServerUrl, type ServerUrl } from './server-url.ts';
 import { checkSession, sessionScript, startupOptions } from './session.ts';
 import {
@@ -46,8 +45,12 @@ export interface Database extends Sql {
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T>;
   /** One transaction at a time for each key in this process; the others wait without a connection. */
   exclusive<T>(key: string, run: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Migrates, under a lock that keeps other gateways out. Returns the names of the migrations that it applied. */
-  migrate(): Promise<string[]>;
+  /**
+   * Applies the migrations of this checkout, unless others are given, under a lock that keeps other gateways out. Returns the
+   * names of those that it applied.
+   * @throws MigrationError
+   */
+  migrate(migrations?: readonly Migration[]): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -190,7 +193,7 @@ export function openPostgres(options: PostgresOptions): Database {
   const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
 
   /** Makes the schema if need be, and the tables. */
-  async function migrateSchema(client: pg.PoolClient, direct: pg.Pool): Promise<string[]> {
+  async function migrateSchema(client: pg.PoolClient, migrations: readonly Migration[] | undefined): Promise<string[]> {
     const sql = { query: run(client) };
     const [existing] = await sql.query(FIND_SCHEMA, [schema]);
     const role = quoted(existing?.role ?? '');
@@ -203,12 +206,9 @@ export function openPostgres(options: PostgresOptions): Database {
       );
     }
     try {
-      return await migrate(
-        sql,
-        withScripts(new PrismaPg(direct, { schema }), (script) => direct.query(script)),
-      );
+      return await migrate(sql, (statements) => client.query(statements), migrations);
     } catch (error) {
-      if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
+      if (sqlState((error as Error).cause) !== PRIVILEGE_MISSING) throw error;
       throw new DatabaseSetupError(
         `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own with ?schema= in DATABASE_URL`,
         { cause: error },
@@ -230,15 +230,14 @@ export function openPostgres(options: PostgresOptions): Database {
         throw translateDriverError(error);
       }
     },
-    async migrate() {
-      // Two: one holds the lock, the engine works on the other. Neither the wait for another gateway nor a long migration is
-      // to be cut off, whatever the role's setting.
+    async migrate(migrations) {
+      // Neither the wait for another gateway nor a long migration is to be cut off, whatever the role's setting.
       const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 2, onConnect });
+      const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
       const client = await migrating.connect();
       try {
         await client.query(MIGRATION_LOCK);
-        const applied = await migrateSchema(client, migrating);
+        const applied = await migrateSchema(client, migrations);
         await checkSession({ query }, schema);
         return applied;
       } finally {
@@ -271,8 +270,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   const queue = new KeyedQueue(MAX_WAITING_WRITERS);
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const query = run(pglite);
-  const adapter = new PrismaPGlite(pglite);
-  const prisma = openRecords(adapter, transactionTimeout, observe);
+  const prisma = openRecords(new PrismaPGlite(pglite), transactionTimeout, observe);
   return {
     kind: 'pglite',
     schema: 'public',
@@ -281,11 +279,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     query,
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
-    migrate: () =>
-      migrate(
-        { query },
-        withScripts(adapter, (script) => pglite.exec(script)),
-      ),
+    migrate: (migrations) => migrate({ query }, (statements) => pglite.exec(statements), migrations),
     async close() {
       await prisma.$disconnect();
       await pglite.close();

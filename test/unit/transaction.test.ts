@@ -62,7 +62,7 @@ describe('withRetries', () => {
   const tx: Tx = { inTransaction: true, query: async () => [] };
   const counted = () => {
     const counter = { attempts: 0 };
-    const attempt: Attempt = (run) => {
+    const attempt: Attempt<Tx> = (run) => {
       counter.attempts++;
       return run(tx);
     };
