@@ -21,6 +21,7 @@ import { useLogging } from './http/yoga/logging.ts';
 import { maskErrors } from './http/yoga/masking.ts';
 import { useRequestBody } from './http/yoga/request-body.ts';
 import { useServerSentEvents } from './http/yoga/sse.ts';
+import { useVariableIssues } from './http/yoga/variables.ts';
 
 export interface GatewayDeps {
   db: Database;
@@ -88,6 +89,7 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
       useRequestBody(config.bodyLimit),
       useDocumentSize(),
       useListLimit(),
+      useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
       {
         // GraphiQL's page is 9 MB and the same for everybody; other answers of its URL are not.

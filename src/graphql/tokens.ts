@@ -2,7 +2,7 @@ import { type AddedToken, addToken, revokeToken, revokeTokensOf } from '../acces
 import { pageTokens } from '../access/read-tokens.ts';
 import { InvalidInputError, NotAllowedError, TokenNotFoundError } from '../model/errors.ts';
 import { builder } from './builder.ts';
-import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { connectionOf } from './connection.ts';
 import { pageComplexity } from './limits.ts';
 import { ScopeType, TokenType } from './viewer.ts';
 
@@ -58,10 +58,7 @@ builder.queryFields((t) => ({
     description:
       "The app's tokens that are neither revoked nor expired, in the order in which they were made; never their secrets. For application tokens with the scope TOKENS, which needs no READ here.",
     args: {
-      first: t.arg.int({ description: PAGE_ARGS.first }),
-      after: t.arg.string({ description: PAGE_ARGS.after }),
-      last: t.arg.int({ description: PAGE_ARGS.last }),
-      before: t.arg.string({ description: PAGE_ARGS.before }),
+      ...t.arg.connectionArgs(),
       filter: t.arg({ type: TokenFilter, description: 'Which tokens; all where it is left out.' }),
     },
     complexity: pageComplexity,
