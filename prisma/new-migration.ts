@@ -6,7 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { openEmbedded, PGLITE_OPTIONS } from '../src/db/client.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../src/db/embedded.ts';
 import { MIGRATIONS_DIR } from '../src/db/migrate.ts';
 import { openSchemaEngine, SCHEMA_FILE } from './schema-engine.ts';
 

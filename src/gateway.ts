@@ -30,15 +30,10 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
   // The revocation stands whatever comes of this: the counter is read again soon.
-  const readRevocations = () => authenticator.refresh().catch(() => {});
-  const unsubscribe = db.hints.onRevocation((own) => void (own || readRevocations()));
-  const tokensRevoked = () => {
-    db.hints.publishRevocation();
-    return readRevocations();
-  };
+  const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
   const hub = new WatchHub({ db, log, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
-  const shared = { db, log, config, hub, authenticate, tokensRevoked, mask: maskErrors(log) };
+  const shared = { db, log, config, hub, authenticate, mask: maskErrors(log) };
   const graphql = createGraphQLEndpoint(shared);
   const { fetch, listener } = createRouter({
     health: createHealth(),

@@ -85,11 +85,7 @@ builder.mutationFields((t) => ({
       types: [TokenNotFoundError, NotAllowedError],
       union: { name: 'TokenRevokeResult', description: 'The revoked token, or why not.' },
     },
-    resolve: async (_, { id }, { db, viewer, tokensRevoked }) => {
-      const revoked = await revokeToken(db, viewer, id);
-      await tokensRevoked();
-      return revoked;
-    },
+    resolve: (_, { id }, { db, viewer }) => revokeToken(db, viewer, id),
   }),
   tokenRevokeAll: t.field({
     type: TokenRevokeAllPayload,
@@ -99,10 +95,6 @@ builder.mutationFields((t) => ({
       types: [InvalidInputError, NotAllowedError],
       union: { name: 'TokenRevokeAllResult', description: 'How many were revoked, or why not.' },
     },
-    resolve: async (_, { address }, { db, viewer, tokensRevoked }) => {
-      const result = await revokeTokensOf(db, viewer, address);
-      await tokensRevoked();
-      return result;
-    },
+    resolve: (_, { address }, { db, viewer }) => revokeTokensOf(db, viewer, address),
   }),
 }));

@@ -28,7 +28,6 @@ export interface GraphQLDeps {
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production'>;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
-  tokensRevoked: () => Promise<void>;
   mask: (error: unknown) => GraphQLError;
 }
 
@@ -59,7 +58,7 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
 }
 
 function createYogaServer(
-  { db, log, hub, config, authenticate, tokensRevoked, mask }: GraphQLDeps,
+  { db, log, hub, config, authenticate, mask }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
   return createYoga({
@@ -77,7 +76,6 @@ function createYogaServer(
       createContext({
         db,
         hub,
-        tokensRevoked,
         viewer: requestState(request).viewer,
         requestId: currentRequestId(),
         lastEventId: request.headers.get('last-event-id'),

@@ -11,7 +11,6 @@ export interface OpDeps {
   tokenInQuery: boolean;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
-  tokensRevoked: () => Promise<void>;
 }
 
 /** What came of a request, and what is known of it as far as it could be read. */
@@ -52,7 +51,7 @@ export function knownOp({ op }: Outcome): string | undefined {
   return op !== undefined && OPS.has(op) ? op : undefined;
 }
 
-async function run({ db, tokensRevoked, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promise<object> {
+async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promise<object> {
   outcome.id = idOf(wire);
   const name = orElse('BADOP', () => readField(wire, ENVELOPE.op)) ?? '';
   if (name !== '' && name.length <= MAX_ECHO) outcome.op = name;
@@ -66,7 +65,7 @@ async function run({ db, tokensRevoked, ...deps }: OpDeps, wire: Wire, outcome: 
   if (viewer === null || viewer.address !== null) throw new OpError('AUTHFAIL');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
-  return op.run({ db, viewer, tokensRevoked }, wire);
+  return op.run({ db, viewer }, wire);
 }
 
 /** The id to be echoed; one that cannot be read is refused after the op is known to be one. */

@@ -81,7 +81,7 @@ describe('a body over 8 MiB', () => {
   const withLinger = async (linger: number) => {
     const endpoint = createOpEndpoint({
       ...{ db, log: pino({ level: 'silent' }), config: { opEndpoint: 'on', bodyLimit: LIMIT }, linger },
-      ...{ authenticate: async () => null, tokensRevoked: async () => {} },
+      ...{ authenticate: async () => null },
     });
     const server = createServer(endpoint.listener).listen(0, '127.0.0.1');
     await once(server, 'listening');
