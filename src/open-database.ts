@@ -1,8 +1,8 @@
 import { type Config, ConfigError } from './config.ts';
-import { type Database } from './db/client.ts';
+import type { Database } from './db/client.ts';
 import { openEmbedded } from './db/embedded.ts';
-import { openPostgres } from './db/postgres.ts';
 import { type DataDirLock, DataDirLockedError, lockDataDir } from './db/lock.ts';
+import { openPostgres } from './db/postgres.ts';
 import { DatabaseSetupError } from './db/server-url.ts';
 import type { StatementObserver } from './db/sql.ts';
 

@@ -1,7 +1,7 @@
 import type { Database } from '../db/client.ts';
 import { sqlState } from '../db/driver-errors.ts';
 import type { RecordsTx } from '../db/records.ts';
-import { statement } from '../db/sql.ts';
+import { statement, type Tx } from '../db/sql.ts';
 import { text } from '../db/types.ts';
 import { readClock, revokeWhere } from './token-changes.ts';
 import { hashSecret, newSecret } from './tokens.ts';

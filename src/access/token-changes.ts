@@ -1,6 +1,6 @@
 /** What the services that make and revoke tokens share: each is one transaction of Prisma's, by the database's clock. */
 import type { RecordsTx } from '../db/records.ts';
-import { type Sql, statement } from '../db/sql.ts';
+import { type Sql, statement, type Tx } from '../db/sql.ts';
 import { date, int4, uuid } from '../db/types.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { NotAllowedError } from '../model/errors.ts';

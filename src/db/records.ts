@@ -4,7 +4,7 @@ import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
 import { OverloadedError, TimeoutError } from '../model/errors.ts';
 import { translateDriverError } from './driver-errors.ts';
 import type { HintBus } from './hint-bus.ts';
-import { type Given, parseInt8, type Sql, type Statement, type StatementObserver } from './sql.ts';
+import { type Given, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
 import { OpenTx, withRetries } from './transaction.ts';
 
 /** Prisma's client: for record keeping, which is short in it. */

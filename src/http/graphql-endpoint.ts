@@ -57,10 +57,7 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
   };
 }
 
-function createYogaServer(
-  { db, log, hub, config, authenticate, mask }: GraphQLDeps,
-  eventStreams: Set<ServerResponse>,
-) {
+function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLDeps, eventStreams: Set<ServerResponse>) {
   return createYoga({
     schema,
     graphqlEndpoint: '/graphql',

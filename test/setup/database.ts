@@ -17,7 +17,7 @@ import { inject } from 'vitest';
 import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
-import { type Database, type DatabaseOptions } from '../../src/db/client.ts';
+import type { Database, DatabaseOptions } from '../../src/db/client.ts';
 import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
 import { openPostgres } from '../../src/db/postgres.ts';
 import type { Sql, Statement } from '../../src/db/sql.ts';
