@@ -21,6 +21,7 @@ import { type Database, type DatabaseOptions, openEmbedded, openPostgres, PGLITE
 import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
+import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
   /** PostgreSQL only. */
@@ -43,7 +44,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
 export const databaseKind = inject('databaseKind');
 
 function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout = 30_000 }: TestDatabaseOptions): DatabaseOptions {
-  return { observe, statementTimeout, transactionTimeout };
+  return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
 }
 
 /** A database that nobody else uses. */
