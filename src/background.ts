@@ -39,7 +39,7 @@ function startHints(db: Database, config: BackgroundConfig, log: Logger): Promis
   const { databaseUrl, directDatabaseUrl, hintsUrl } = config;
   if (!databaseUrl || hintsUrl === 'off') return undefined;
   return hintsUrl
-    ? connectHints(db, (hear) => redisHints(hintsUrl, hear, log), log)
+    ? connectHints(db, (hear) => redisHints(hintsUrl, hear, log, db.schema), log)
     : connectHints(db, (hear) => listenNotify(db, directDatabaseUrl ?? databaseUrl, hear, log), log);
 }
 

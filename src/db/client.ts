@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { PGlite, type PGliteOptions, type Transaction } from '@electric-sql/pglite';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { PrismaPg } from '@prisma/adapter-pg';
-import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { PrismaClient } from '../generated/prisma/client.ts';
-import { translateDriverError } from './driver-errors.ts';
+import { sqlState, translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
 import { migrate } from './migrate.ts';
+import { openRecords, type Records, type RecordsTx, sqlWithin, withoutPrisma } from './records.ts';
 import { withScripts } from './schema-engine.ts';
+import { DatabaseSetupError, quoted, readServerUrl, type ServerUrl } from './server-url.ts';
+import { checkSession, sessionScript, startupOptions } from './session.ts';
 import {
   type DatabaseKind,
   type Given,
@@ -19,17 +20,28 @@ import {
   type Sql,
   type Statement,
   type StatementObserver,
+  statement,
   type Tx,
 } from './sql.ts';
 import { KeyedQueue, withDeadline, withRetries } from './transaction.ts';
+import { bool, catalogName } from './types.ts';
 
 /** The database, whichever it is. Services take this for reads and a `Tx` for writes. */
 export interface Database extends Sql {
   readonly kind: DatabaseKind;
+  /** The schema that holds the tables. */
+  readonly schema: string;
   /** Told of every commit that changed a group. */
   readonly hints: HintBus;
-  /** For the ordinary reads and writes of the access tables. Never inside a `transaction`: PGlite has one connection. */
-  readonly prisma: PrismaClient;
+  /** As it is, with errors of its own: services use `records`. */
+  readonly prisma: Records;
+  /**
+   * Record keeping through Prisma's client; its errors come as those of SQL do. Never inside a transaction: PGlite has one
+   * connection.
+   */
+  records<T>(run: (records: Records) => Promise<T>): Promise<T>;
+  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot say in it. */
+  recordsTransaction<T>(run: (tx: RecordsTx, sql: Tx) => Promise<T>): Promise<T>;
   /** Runs, retries, commits. Throws TimeoutError or OverloadedError when the database is too slow or too busy. */
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T>;
   /** One transaction at a time for each key in this process; the others wait without a connection. */
@@ -61,25 +73,42 @@ export interface EmbeddedOptions extends DatabaseOptions {
 }
 
 const MAX_WAITING_WRITERS = 1_000;
+const BEGIN = 'begin isolation level read committed read write';
 const MIGRATION_LOCK = "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))";
+const PRIVILEGE_MISSING = '42501';
 const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
 
 /** Runs a statement on a driver, which returns its rows as the statement's columns say. */
 type Run = (statement: Statement, values: readonly unknown[]) => Promise<unknown[]>;
 
 function observed(observe: StatementObserver | undefined, run: Run): Sql['query'] {
-  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...[values = []]: Given<Values>) => {
+  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+    const values = given[0] ?? [];
     observe?.(statement, values);
     return (await run(statement, values)) as Row[];
   };
 }
 
-/** Prisma's own statements reach the observer too, under the name "prisma". */
-function prismaClient(adapter: SqlMigrationAwareDriverAdapterFactory, observe: StatementObserver | undefined): PrismaClient {
-  if (!observe) return new PrismaClient({ adapter });
-  const client = new PrismaClient({ adapter, log: [{ emit: 'event', level: 'query' }] });
-  client.$on('query', ({ query }) => observe({ name: 'prisma', text: query, parameters: [], columns: {} }));
-  return client;
+/** What services do through Prisma's client. */
+function recordKeeping(prisma: Records): Pick<Database, 'prisma' | 'records' | 'recordsTransaction'> {
+  const attempt = async <T>(run: (tx: RecordsTx) => Promise<T>): Promise<T> => {
+    try {
+      return await prisma.$transaction(run);
+    } catch (error) {
+      throw withoutPrisma(error);
+    }
+  };
+  return {
+    prisma,
+    async records(run) {
+      try {
+        return await run(prisma);
+      } catch (error) {
+        throw translateDriverError(withoutPrisma(error));
+      }
+    },
+    recordsTransaction: (run) => withRetries(attempt, (tx: RecordsTx) => run(tx, sqlWithin(tx))),
+  };
 }
 
 const pgTypes = {
@@ -87,20 +116,45 @@ const pgTypes = {
     oid === INT8 ? parseInt8 : pg.types.getTypeParser(oid, format as 'text'),
 };
 
+const FIND_SCHEMA = statement({
+  name: 'schema_find',
+  parameters: [catalogName],
+  columns: { found: bool, role: catalogName },
+  text: 'select exists (select from pg_namespace where nspname = $1) as found, current_user as role',
+  only: 'postgres',
+});
+
+/** How connections to a server begin. */
+function connecting({ connectionString, options }: ServerUrl, schema: string): pg.PoolConfig {
+  return { connectionString, options: [options, startupOptions(schema)].filter(Boolean).join(' ') };
+}
+
+/**
+ * How connections to a pooler in transaction mode begin. It refuses settings at the start and mixes up those that statements
+ * make, so they belong on the role, as the README says; but for the time zone, which PgBouncer keeps for each client.
+ */
+function connectingToPooler({ connectionString, options }: ServerUrl): pg.PoolConfig {
+  const onConnect = async (client: pg.ClientBase) => void (await client.query("set timezone = 'UTC'"));
+  return { connectionString, options, onConnect };
+}
+
 /** PostgreSQL through one pool, which Prisma shares. */
 export function openPostgres(options: PostgresOptions): Database {
-  const { url, directUrl, statementTimeout, transactionTimeout, observe } = options;
-  // A pooler in transaction mode refuses these at start: there they belong on the role, as the README says.
-  const timeouts = directUrl
-    ? {}
-    : { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
+  const { statementTimeout, transactionTimeout, observe } = options;
+  const server = readServerUrl(options.url);
+  const direct = options.directUrl === undefined ? server : readServerUrl(options.directUrl);
+  const schema = server.schema ?? 'public';
+  if ((direct.schema ?? schema) !== schema) {
+    throw new DatabaseSetupError('DIRECT_DATABASE_URL must have the same schema= as DATABASE_URL, or none.');
+  }
+  const pooled = direct !== server;
+  const timeouts = { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
   const pool = new pg.Pool({
-    connectionString: url,
+    ...(pooled ? connectingToPooler(server) : { ...connecting(server, schema), ...timeouts }),
     application_name: 'rollcall',
     max: options.poolSize,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: transactionTimeout,
-    ...timeouts,
   });
   pool.on('error', (error) => options.onError?.(error));
   // Without it, a connection that ends while it is in use ends the process; the next statement on it fails anyway.
@@ -117,7 +171,7 @@ export function openPostgres(options: PostgresOptions): Database {
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
-      await client.query('begin');
+      await client.query(BEGIN);
       const result = await body(withDeadline({ inTransaction: true, query: run(client) }, transactionTimeout));
       const { command } = await client.query('commit');
       if (command !== 'COMMIT') throw new Error(READ_ONLY_FAILED);
@@ -133,11 +187,40 @@ export function openPostgres(options: PostgresOptions): Database {
   }
   const queue = new KeyedQueue(MAX_WAITING_WRITERS);
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
-  const prisma = prismaClient(new PrismaPg(pool), observe);
+  const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
+
+  /** Makes the schema if need be, and the tables. */
+  async function migrateSchema(client: pg.PoolClient, direct: pg.Pool): Promise<string[]> {
+    const sql = { query: run(client) };
+    const [existing] = await sql.query(FIND_SCHEMA, [schema]);
+    const role = quoted(existing?.role ?? '');
+    try {
+      if (!existing?.found) await client.query(`create schema ${quoted(schema)}`);
+    } catch (error) {
+      if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
+      throw new DatabaseSetupError(
+        `The schema ${schema} does not exist, and the role may not create it: run create schema ${quoted(schema)} authorization ${role};`,
+      );
+    }
+    try {
+      return await migrate(
+        sql,
+        withScripts(new PrismaPg(direct, { schema }), (script) => direct.query(script)),
+      );
+    } catch (error) {
+      if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
+      throw new DatabaseSetupError(
+        `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own with ?schema= in DATABASE_URL`,
+        { cause: error },
+      );
+    }
+  }
+
   return {
     kind: 'postgres',
+    schema,
     hints: new HintBus(),
-    prisma,
+    ...recordKeeping(prisma),
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
     query: async (statement, ...given) => {
@@ -151,17 +234,16 @@ export function openPostgres(options: PostgresOptions): Database {
       // Two: one holds the lock, the engine works on the other. Neither the wait for another gateway nor a long migration is
       // to be cut off, whatever the role's setting.
       const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const direct = new pg.Pool({ connectionString: directUrl ?? url, application_name: 'rollcall-migrate', max: 2, onConnect });
-      const client = await direct.connect();
+      const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 2, onConnect });
+      const client = await migrating.connect();
       try {
         await client.query(MIGRATION_LOCK);
-        return await migrate(
-          { query: run(client) },
-          withScripts(new PrismaPg(direct), (script) => direct.query(script)),
-        );
+        const applied = await migrateSchema(client, migrating);
+        await checkSession({ query }, schema);
+        return applied;
       } finally {
         client.release(true); // the lock goes with the session
-        await direct.end();
+        await migrating.end();
       }
     },
     async close() {
@@ -178,6 +260,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   const { data, transactionTimeout, observe } = options;
   if (typeof data === 'string') await mkdir(data, { recursive: true, mode: 0o700 });
   const pglite = typeof data === 'string' ? await PGlite.create(join(data, 'pglite'), PGLITE_OPTIONS) : data;
+  await pglite.exec(sessionScript('public'));
   const run = (client: PGlite | Transaction) =>
     observed(observe, async ({ text }, values) => {
       const { rows } = await client.query(text, [...values], { parsers: { [INT8]: parseInt8 } });
@@ -189,11 +272,12 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const query = run(pglite);
   const adapter = new PrismaPGlite(pglite);
-  const prisma = prismaClient(adapter, observe);
+  const prisma = openRecords(adapter, transactionTimeout, observe);
   return {
     kind: 'pglite',
+    schema: 'public',
     hints: new HintBus(),
-    prisma,
+    ...recordKeeping(prisma),
     query,
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),

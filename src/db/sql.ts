@@ -42,7 +42,7 @@ export function statement<const P extends readonly SqlType[], const C extends Co
 }
 
 /** The values of a statement; one without parameters needs none. */
-export type Given<Values extends readonly unknown[]> = Values extends readonly [] ? [values?: Values] : [values: Values];
+export type Given<Values extends readonly unknown[]> = [Values] extends [readonly []] ? [values?: Values] : [values: Values];
 
 /** What can be asked: the database itself or a transaction on it. */
 export interface Sql {

@@ -7,13 +7,13 @@ const RETRIED = new Set(['40001', '40P01']); // serialization failure, deadlock
 const ATTEMPTS = 4;
 
 /** One attempt: begins, runs, commits, and rolls back whatever fails. */
-export type Attempt = <T>(run: (tx: Tx) => Promise<T>) => Promise<T>;
+export type Attempt<X> = <T>(run: (tx: X) => Promise<T>) => Promise<T>;
 
 /**
  * Runs a transaction, and again from its beginning after a serialization failure or a deadlock: `run` must have no other
  * effect than its statements.
  */
-export async function withRetries<T>(attempt: Attempt, run: (tx: Tx) => Promise<T>): Promise<T> {
+export async function withRetries<X, T>(attempt: Attempt<X>, run: (tx: X) => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
       return await attempt(run);

@@ -3,7 +3,7 @@ import { encodeGroupCursor } from '../changes/log/cursor.ts';
 import { messageTypeArgument } from '../groups/input/member-input.ts';
 import { type GroupPageArgs, pageGroups } from '../groups/read/groups.ts';
 import { Flag, levelsOf } from '../model/flags.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
@@ -16,6 +16,7 @@ import { forEachName } from './each.ts';
 import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection, memberPageArgs } from './member.ts';
 import { namedLevels, Permissions } from './permissions.ts';
+import { plainSettingFields } from './plain-settings.ts';
 import { GroupRef, MemberRef, NO_PROMISE, OrderDirection } from './refs.ts';
 
 const STATE_DESCRIPTIONS: Record<GroupState, string> = {
@@ -49,11 +50,7 @@ builder.node(GroupRef, {
   id: { resolve: ({ gid }) => gid },
   fields: (t) => ({
     gid: t.exposeID('gid', { description: 'Its number, a decimal string: from 1,000 on, below 2⁵³, never used again.' }),
-    name: t.exposeString('name', {
-      nullable: true,
-      description: 'Its name, at most 256 characters, not unique; null: it has none.',
-    }),
-    active: t.exposeBoolean('active', { description: 'false: the group is paused; nothing may be sent.' }),
+    ...plainSettingFields(t),
     state: t.field({
       type: GroupStateType,
       description: "Whether it is in force, by the database's clock when it was read.",
@@ -200,7 +197,7 @@ builder.queryFields((t) => ({
     complexity: NODE,
     resolve: async (_, { gid }, { viewer, load }) => {
       requireScope(viewer, 'READ');
-      return (await load.group.load(parseGid(gid))) ?? null;
+      return (await load.group.load(readGid(gid).number)) ?? null;
     },
   }),
   groups: t.field({
@@ -221,7 +218,7 @@ builder.queryFields((t) => ({
     complexity: pageComplexity,
     resolve: async (_, { gid, ...args }, { viewer, load }) => {
       requireScope(viewer, 'READ');
-      const group: Group | undefined = await load.group.load(parseGid(gid));
+      const group: Group | undefined = await load.group.load(readGid(gid).number);
       return group ? connectionOf(await load.members(group.gid, args)) : null;
     },
   }),

@@ -1,6 +1,6 @@
 import { brandWithType } from '@pothos/core';
 import { requireScope } from '../access/viewer.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
@@ -12,7 +12,7 @@ const MAX_IDS = 1_000;
 /** Reads the object of a global id; a malformed id costs and answers the same as that of a missing group. */
 async function nodeOf(id: string, { load }: Context): Promise<unknown> {
   const [, type, gid = '', address] = /^(Group|Member):(\d+)(?::(.*))?$/s.exec(Buffer.from(id, 'base64').toString()) ?? [];
-  const group = await load.group.load(parseGid(gid));
+  const group = await load.group.load(readGid(gid).number);
   if (!group) return null;
   if (type === 'Group' && address === undefined) return branded(group, 'Group');
   if (type !== 'Member' || address === undefined || addressProblem(address)) return null;

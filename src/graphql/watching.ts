@@ -10,7 +10,7 @@ import {
   watchMemberships,
 } from '../changes/streams/watch-memberships.ts';
 import { NotAllowedError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
@@ -116,7 +116,7 @@ builder.subscriptionType({
       },
       subscribe: (_, { gid, ...args }, context) => {
         requireScope(context.viewer, 'READ');
-        return watchGroup(context.hub, context.viewer, { gid: parseGid(gid), ...beginning(context, args) });
+        return watchGroup(context.hub, context.viewer, { gid: readGid(gid), ...beginning(context, args) });
       },
       resolve: (event, _, context) => delivered(event, context),
     }),

@@ -8,7 +8,7 @@ import { cursorBehindAddress, pageMembers } from '../groups/read/members.ts';
 import { takePages } from '../groups/read/take-pages.ts';
 import { leaveAllGroups } from '../groups/write/leave-all.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed } from './decode.ts';
 import { groupOnWire, memberOnWire } from './encode.ts';
@@ -49,7 +49,7 @@ async function groupEditMembers({ db, viewer }: OpContext, wire: Wire): Promise<
 
 async function seenGroup({ db, viewer }: OpContext, wire: Wire): Promise<Group> {
   const gid = gidOf(wire);
-  const group = await findGroup(db, viewer, parseGid(gid));
+  const group = await findGroup(db, viewer, readGid(gid).number);
   if (!group) throw new GroupNotFoundError(gid);
   return group;
 }

@@ -1,0 +1,61 @@
+import { DatabaseSetupError, quoted } from './server-url.ts';
+import { type Sql, statement } from './sql.ts';
+import { catalogName, nullable, text } from './types.ts';
+
+/** What every session goes by, whatever server, database and role say. Prisma's adapters write times as if in UTC. */
+export function sessionSettings(schema: string): Readonly<Record<string, string>> {
+  return {
+    timezone: 'UTC',
+    search_path: quoted(schema),
+    default_transaction_isolation: 'read committed',
+    default_transaction_read_only: 'off',
+  };
+}
+
+/** The settings as `options` of a connection: said at its start, for no statement. */
+export function startupOptions(schema: string): string {
+  return Object.entries(sessionSettings(schema))
+    .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
+    .join(' ');
+}
+
+/** The settings as a script: `set search_path` would take a list in quotes for one name. */
+export function sessionScript(schema: string): string {
+  return Object.entries(sessionSettings(schema))
+    .map(([name, value]) => `select set_config('${name}', '${value.replaceAll("'", "''")}', false)`)
+    .join('; ');
+}
+
+// A schema in search_path that is not there, or not for us, is passed over.
+const SESSION = statement({
+  name: 'session',
+  parameters: [],
+  columns: { role: catalogName, schema: nullable(catalogName), zone: text, isolation: text, read_only: text },
+  text: `select current_user as role, current_schema() as schema, current_setting('timezone') as zone,
+    current_setting('default_transaction_isolation') as isolation, current_setting('default_transaction_read_only') as read_only`,
+  only: 'postgres',
+});
+
+/**
+ * Makes sure that sessions are as they must be: behind a pooler they are as the role has them.
+ * @throws DatabaseSetupError that says what to do
+ */
+export async function checkSession(sql: Sql, schema: string): Promise<void> {
+  const [session] = await sql.query(SESSION);
+  if (!session) throw new Error('The database does not tell its settings');
+  const wanted = sessionSettings(schema);
+  const wrong = [
+    ...(/^(Etc\/)?UTC$/i.test(session.zone) ? [] : ['timezone']),
+    ...(session.schema === schema ? [] : ['search_path']),
+    ...(session.isolation === wanted['default_transaction_isolation'] ? [] : ['default_transaction_isolation']),
+    ...(session.read_only === wanted['default_transaction_read_only'] ? [] : ['default_transaction_read_only']),
+  ];
+  if (wrong.length === 0) return;
+  const commands = wrong.map((name) => {
+    const value = name === 'search_path' ? wanted[name] : `'${wanted[name]}'`;
+    return `alter role ${quoted(session.role)} set ${name} = ${value};`;
+  });
+  throw new DatabaseSetupError(
+    `DATABASE_URL leads through a pooler, where sessions are as the role has them: run ${commands.join(' ')} and have the pooler connect anew.`,
+  );
+}
