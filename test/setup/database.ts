@@ -23,6 +23,7 @@ import { openPostgres } from '../../src/db/postgres.ts';
 import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
+import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
   /** PostgreSQL only. */
@@ -45,7 +46,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
 export const databaseKind = inject('databaseKind');
 
 function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout = 30_000 }: TestDatabaseOptions): DatabaseOptions {
-  return { observe, statementTimeout, transactionTimeout };
+  return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
 }
 
 /** A database that nobody else uses. */
