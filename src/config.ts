@@ -10,7 +10,7 @@ export interface Config {
   dataDir: string;
   /** PostgreSQL; unset: the embedded database. */
   databaseUrl?: string;
-  /** PostgreSQL past a pooler, for migrations. */
+  /** Direct connection to PostgreSQL, without the pooler, for migrations and LISTEN. */
   directDatabaseUrl?: string;
   /** Connections to PostgreSQL, 1 to 500. */
   databasePoolSize: number;
@@ -21,11 +21,11 @@ export interface Config {
   allowedOrigins?: readonly string[];
   /** The JSON op endpoint: `post` takes no token from the URL, where proxies log it; `off` is 404. */
   opEndpoint: OpEndpointMode;
-  /** How gateways tell each other of changes at once: Redis; unset: LISTEN and NOTIFY; `off`: not at all, the poll does it. */
+  /** How gateways notify each other of changes: Redis; unset: LISTEN and NOTIFY; `off`: they don't, and rely on the poll. */
   hintsUrl?: string;
   /** How long change records are kept, in seconds. */
   changesRetention: number;
-  /** How often an idle stream says that it lives, in milliseconds. */
+  /** How often an idle stream sends a checkpoint, in milliseconds. */
   checkpointInterval: number;
   /** Largest body of a request, in bytes. */
   bodyLimit: number;
@@ -45,7 +45,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const OP_ENDPOINT_MODES = ['on', 'post', 'off'] as const;
 export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
 
-/** A setting has a value that it cannot have. The message names it and says what is allowed. */
+/** A setting has an invalid value. The message names it and says what is allowed. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }

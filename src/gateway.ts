@@ -20,16 +20,16 @@ export interface GatewayDeps {
   };
 }
 
-/** The gateway without a port: `fetch` answers what its servers answer, but for WebSockets. */
+/** The gateway without a port: `fetch` answers everything that its servers do, except WebSockets. */
 export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
-  /** Ends what runs beside requests; before the database closes. */
+  /** Stops the background work of authentication; to be called before the database closes. */
   close(): Promise<void>;
 }
 
 export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
-  // The revocation stands whatever comes of this: the counter is read again soon.
+  // The revocation is committed, so a failure here does no harm: the counter is read again soon.
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
   const hub = new WatchHub({ db, log, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);

@@ -10,15 +10,15 @@ import { text } from '../db/types.ts';
 
 /** How payloads reach the other gateways. */
 export interface HintTransport {
-  /** Sends payloads; failures are swallowed: a lost hint costs the poll's half second. */
+  /** Sends payloads. A lost hint costs the poll's half second. */
   send(payloads: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Hears a payload that a process sent, this one included. */
+/** Called with each payload that any process sent, this one included. */
 export type HintListener = (payload: string) => void;
 
-/** A database has one set of channels for all of its schemas, and the gateways on one schema are not those on another. */
+/** Channels belong to the whole database, but gateways on different schemas must not hear each other. */
 function channelOf(schema: string): string {
   return schema === 'public'
     ? 'rollcall_hints'
@@ -32,7 +32,7 @@ const ECHO_WITHIN = 2_000;
 const CONNECTED_WITHIN = 5_000;
 const PUBLISHED_WITHIN = 2_000;
 
-// A payload is words with a blank behind each. Who does not know a word passes over it, so that versions of ours mix.
+// A payload is words, each followed by a space. Unknown words are ignored, so that versions of the gateway can be mixed.
 const REVOKED = 'revoked';
 const wordOf = ({ appId, gid, version }: Hint) => `${appId}:${gid}:${version}`;
 
@@ -54,8 +54,8 @@ function publishAll(payload: string, bus: HintBus): void {
 }
 
 /**
- * Carries hints between this process and others: those of commits here go out, after commit and gathered for a few
- * milliseconds; those of others come in as if they were ours. Gives what ends it.
+ * Carries hints between this process and others: hints of commits here are gathered for a few milliseconds and sent; hints of
+ * other processes are published here. Returns a function that ends it.
  */
 export async function connectHints(
   db: Database,
@@ -105,9 +105,9 @@ const NOTIFY = statement({
 });
 
 /**
- * LISTEN on a connection of its own, which is made again when it is lost, and NOTIFY outside of every writing transaction
- * (it takes a lock over all commits).
- * @param url past a pooler, which would lose LISTEN
+ * LISTEN on a connection of its own, which is opened again when it is lost, and NOTIFY outside of writing transactions, where
+ * it would take a lock over all commits.
+ * @param url of the server itself: LISTEN does not work through a pooler
  */
 export async function listenNotify(db: Database, url: string, hear: HintListener, log: Logger): Promise<HintTransport> {
   const channel = channelOf(db.schema);
@@ -137,7 +137,7 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
       throw error;
     }
     client = opened;
-    // Only now: the end of one that never got here is for the loop that tried, or each would start another.
+    // Only now: the loop that tries handles earlier failures itself; otherwise each of them would start another loop.
     opened.once('end', () => {
       if (!closed) void reconnect();
     });
@@ -155,7 +155,7 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
     }
   }
 
-  /** Behind a pooler in transaction mode LISTEN succeeds and hears nothing. */
+  /** Through a pooler in transaction mode LISTEN succeeds but receives nothing. */
   async function checkEcho(): Promise<void> {
     const heard = new Promise<boolean>((resolve) => {
       echo = () => resolve(true);
@@ -183,8 +183,8 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
 }
 
 /**
- * Redis, through Yoga's event target for it.
- * @param schema that of the gateway's tables
+ * Hints through Redis, with Yoga's event target for it.
+ * @param schema the schema of the gateway's tables
  */
 export async function redisHints(url: string, hear: HintListener, log: Logger, schema = 'public'): Promise<HintTransport> {
   const channel = channelOf(schema);
@@ -192,7 +192,7 @@ export async function redisHints(url: string, hear: HintListener, log: Logger, s
     import('ioredis'),
     import('@graphql-yoga/redis-event-target'),
   ]);
-  // Commands fail at once while Redis is away: the poll carries the hints. Subscriptions are made again when it is back.
+  // Commands fail at once while Redis is down: the poll finds the changes. Subscriptions are renewed when it is back.
   const options = { maxRetriesPerRequest: 0, enableOfflineQueue: false, lazyConnect: true, commandTimeout: PUBLISHED_WITHIN };
   const publishClient = new Redis(url, options);
   const subscribeClient = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });
@@ -200,7 +200,7 @@ export async function redisHints(url: string, hear: HintListener, log: Logger, s
     client.on('error', (error: Error) => log.debug({ err: error }, 'Redis is away; the poll carries the hints'));
     client.connect().catch(() => log.warn('Redis does not answer; the poll carries the hints until it does'));
   }
-  // The target leaves its promises alone, and one that fails with nobody to hear it ends the process.
+  // The event target does not await its promises, and an unhandled rejection would end the process.
   const clients = {
     publishClient: { publish: (channel: string, text: string) => publishClient.publish(channel, text).catch(lost) },
     subscribeClient: {
@@ -210,7 +210,7 @@ export async function redisHints(url: string, hear: HintListener, log: Logger, s
   };
   function lost(error: Error): void {
     log.debug({ err: error }, 'hints were lost');
-    // A Redis that hangs: on this connection everything to come would wait behind it.
+    // Redis hangs: everything else on this connection would wait.
     if (error.message === 'Command timed out') publishClient.disconnect(true);
   }
   const serializer = { stringify: (detail: unknown) => String(detail), parse: (text: string) => text };

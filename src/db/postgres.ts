@@ -14,7 +14,7 @@ import { bool, catalogName } from './types.ts';
 
 export interface PostgresOptions extends DatabaseOptions {
   url: string;
-  /** Past a pooler: for migrations and LISTEN. With it, `url` is taken to be a pooler's. */
+  /** Direct, without the pooler: for migrations and LISTEN. If given, `url` is taken to be a pooler's. */
   directUrl?: string;
   poolSize: number;
   onError?: (error: Error) => void;
@@ -38,14 +38,15 @@ const FIND_SCHEMA = statement({
   only: 'postgres',
 });
 
-/** How connections to a server begin. */
+/** The settings of connections to a server. */
 function connecting({ connectionString, options }: ServerUrl, schema: string): pg.PoolConfig {
   return { connectionString, options: [options, startupOptions(schema)].filter(Boolean).join(' ') };
 }
 
 /**
- * How connections to a pooler in transaction mode begin. It refuses settings at the start and mixes up those that statements
- * make, so they belong on the role, as the README says; but for the time zone, which PgBouncer keeps for each client.
+ * The settings of connections to a pooler in transaction mode. A pooler refuses startup options, and a session that it shares
+ * may have the settings of another client, so they belong on the role, as the README says; except the time zone, which
+ * PgBouncer keeps for each client.
  */
 function connectingToPooler({ connectionString, options }: ServerUrl): pg.PoolConfig {
   const onConnect = async (client: pg.ClientBase) => void (await client.query("set timezone = 'UTC'"));
@@ -60,7 +61,7 @@ function queryOn(client: pg.Pool | pg.PoolClient, observe: StatementObserver | u
   });
 }
 
-/** Makes the schema if need be, and the tables. */
+/** Creates the schema if needed, and the tables. */
 async function migrateSchema(
   client: pg.PoolClient,
   query: Sql['query'],
@@ -108,7 +109,7 @@ export function openPostgres(options: PostgresOptions): Database {
     connectionTimeoutMillis: transactionTimeout,
   });
   pool.on('error', (error) => options.onError?.(error));
-  // Without it, a connection that ends while it is in use ends the process; the next statement on it fails anyway.
+  // Without a listener, a connection lost while in use would end the process; the next statement on it fails anyway.
   pool.on('connect', (client) => client.on('error', () => {}));
   const hints = new HintBus();
   const query = queryOn(pool, observe);
@@ -150,7 +151,7 @@ export function openPostgres(options: PostgresOptions): Database {
       }
     },
     async migrate(migrations) {
-      // Neither the wait for another gateway nor a long migration is to be cut off, whatever the role's setting.
+      // Neither the wait for another gateway nor a long migration may time out, whatever the role's setting.
       const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
       const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
       const client = await migrating.connect();

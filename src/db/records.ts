@@ -7,7 +7,7 @@ import type { HintBus } from './hint-bus.ts';
 import { type Given, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
 import { OpenTx, withRetries } from './transaction.ts';
 
-/** Prisma's client: for record keeping, which is short in it. */
+/** Prisma's client, for what is shorter in Prisma than in SQL. */
 export type Records = PrismaClient;
 /** The same within a transaction. */
 export type RecordsTx = Prisma.TransactionClient;
@@ -26,7 +26,7 @@ export function openRecords(
   return client;
 }
 
-/** Runs statements of ours within a transaction of Prisma's: for what Prisma cannot say, such as locks. */
+/** Runs statements of ours within a transaction of Prisma's: for what Prisma cannot express, such as locks. */
 function sqlWithin(tx: RecordsTx): Sql['query'] {
   return async <Values extends readonly unknown[], Row>({ text }: Statement<Values, Row>, ...given: Given<Values>) => {
     const rows = await tx.$queryRawUnsafe<Record<string, unknown>[]>(text, ...(given[0] ?? []));
@@ -51,7 +51,7 @@ interface PrismaError extends Error {
 
 const TRANSACTION_FAILED = 'P2028';
 
-/** An error of Prisma's client as the driver would have told it, with its SQLSTATE, or as one of ours; others as they are. */
+/** Converts an error of Prisma's client to one like the driver's, with its SQLSTATE, or to one of ours; others unchanged. */
 export function withoutPrisma(error: unknown): unknown {
   if (!(error instanceof Error) || !error.name.startsWith('PrismaClient')) return error;
   const { code, meta, message } = error as PrismaError;
@@ -69,14 +69,13 @@ export function withoutPrisma(error: unknown): unknown {
 
 /** What services do through Prisma's client. */
 export interface RecordKeeping {
-  /** As it is, with errors of its own: services use `records`. */
+  /** The client itself, which throws Prisma's own errors: services use `records`. */
   readonly prisma: Records;
   /**
-   * Record keeping through Prisma's client; its errors come as those of SQL do. Never inside a transaction: PGlite has one
-   * connection.
+   * Runs calls of Prisma's client; errors are like those of SQL. Never inside a transaction: PGlite has one connection.
    */
   records<T>(run: (records: Records) => Promise<T>): Promise<T>;
-  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot say in it. */
+  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot express. */
   recordsTransaction<T>(run: (tx: RecordsTx, sql: Tx) => Promise<T>): Promise<T>;
 }
 

@@ -1,21 +1,21 @@
-/** The database is not as the gateway needs it; the message says what to do. */
+/** The database is not set up as the gateway needs it; the message says what to do. */
 export class DatabaseSetupError extends Error {
   override name = 'DatabaseSetupError';
 }
 
 export interface ServerUrl {
-  /** What the driver takes. */
+  /** The URL for the driver. */
   connectionString: string;
-  /** The schema that holds the tables: `?schema=`, as Prisma has it; undefined: not said. */
+  /** The schema that holds the tables: `?schema=`, as in Prisma's URLs; undefined: not given. */
   schema?: string;
-  /** `?options=`: settings of the caller's for each session. */
+  /** `?options=`: further settings of each session. */
   options?: string;
 }
 
 const MAX_NAME = 63; // bytes
 
 /**
- * Reads the URL of a PostgreSQL server. The driver knows no `schema`, and would put `options` in place of ours.
+ * Reads the URL of a PostgreSQL server. The driver does not know `schema`, and its `options` would replace ours.
  * @throws DatabaseSetupError
  */
 export function readServerUrl(text: string): ServerUrl {
@@ -31,7 +31,7 @@ export function readServerUrl(text: string): ServerUrl {
   return { connectionString: url.href, schema, options };
 }
 
-/** A name as SQL takes it, whatever it has in it. */
+/** A name as a quoted identifier of SQL. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -2,7 +2,7 @@ import { DatabaseSetupError, quoted } from './server-url.ts';
 import { type Sql, statement } from './sql.ts';
 import { catalogName, nullable, text } from './types.ts';
 
-/** What every session goes by, whatever server, database and role say. Prisma's adapters write times as if in UTC. */
+/** Settings of every session, whatever those of server, database and role. Prisma's adapters write times as if in UTC. */
 export function sessionSettings(schema: string): Readonly<Record<string, string>> {
   return {
     timezone: 'UTC',
@@ -12,7 +12,7 @@ export function sessionSettings(schema: string): Readonly<Record<string, string>
   };
 }
 
-/** The settings as `options` of a connection: said at its start, for no statement. */
+/** The settings as startup `options` of a connection, which cost no statement. */
 export function startupOptions(schema: string): string {
   return Object.entries(sessionSettings(schema))
     .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
@@ -26,7 +26,7 @@ export function sessionScript(schema: string): string {
     .join('; ');
 }
 
-// A schema in search_path that is not there, or not for us, is passed over.
+// `current_schema()` skips schemas of the search path that do not exist or that the role may not use.
 const SESSION = statement({
   name: 'session',
   parameters: [],
@@ -37,7 +37,7 @@ const SESSION = statement({
 });
 
 /**
- * Makes sure that sessions are as they must be: behind a pooler they are as the role has them.
+ * Checks the settings of sessions: through a pooler they are those of the role.
  * @throws DatabaseSetupError that says what to do
  */
 export async function checkSession(sql: Sql, schema: string): Promise<void> {

@@ -12,16 +12,16 @@ import type { Group, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';
 
-/** What resolvers get. The database is passed on to services, never called. */
+/** The context of resolvers. They pass the database on to services and never call it. */
 export interface Context {
   readonly db: Database;
   readonly requestId: string;
   readonly viewer: Viewer;
-  /** What is watched on this gateway. */
+  /** For streams. */
   readonly hub: WatchHub;
-  /** Where an SSE client that comes back wants to go on. */
+  /** The cursor from which an SSE client that reconnects wants to continue. */
   readonly lastEventId?: string | null;
-  /** The cursor of the event that is being delivered; its transport takes it from here. */
+  /** The cursor of the event that is being delivered, for its transport. */
   cursor?: string;
   /** Batches and caches reads within one request; a mutation begins with fresh ones. */
   load: Loaders;
@@ -33,22 +33,22 @@ export interface Loaders {
   member: DataLoader<MemberKey, Member | undefined, string>;
   entry: DataLoader<EntryKey, number | undefined, string>;
   standing: DataLoader<EntryKey, Standing | undefined, string>;
-  /** A page of the members of groups that the viewer sees: one statement for all groups with the same arguments. */
+  /** A page of a group's members: one statement for all groups with the same arguments. The viewer must see the groups. */
   members(gid: number, args: MemberPageArgs): Promise<Page<Member>>;
-  /** The same of the records of their changes. */
+  /** The same for change records. */
   changes(gid: number, args: HistoryArgs): Promise<Page<RecordedChange>>;
-  /** The same of those who are allowed something. */
+  /** The same for the members that are allowed an action. */
   allowed(group: Group, args: AllowedArgs): Promise<Page<Member>>;
 }
 
-/** @param viewer null only for an operation that asks for the schema alone, which calls no resolver of ours */
+/** @param viewer null only for an operation that selects only the schema, which calls no resolver of ours */
 export function createContext({ viewer, ...given }: Omit<Context, 'viewer' | 'load'> & { viewer: Viewer | null }): Context {
   return { ...given, viewer: viewer as Viewer, load: viewer ? createLoaders(given.db, viewer) : ({} as Loaders) };
 }
 
 const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPage: () => false, hasPreviousPage: () => false });
 
-/** Loaders of a user that has just left the group that its payload tells of: it sees the settings, and of members itself. */
+/** Loaders for the payload of a user that has just left the group: it sees the settings, and of the members only itself. */
 export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
   const { types, standing } = createLoaders(db, viewer);
@@ -69,7 +69,7 @@ export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
 const memberKey = ({ gid, address }: MemberKey) => `${gid} ${address}`;
 const entryKey = (key: EntryKey) => `${key.messageType} ${memberKey(key)}`;
 
-/** As many pages as one statement may read; each reads one item more than it gives. */
+/** As many pages as one statement may read; each page reads one item more than it returns. */
 const pagesAtOnce = (args: PageArgs) => ({ maxBatchSize: Math.max(1, Math.floor(ROWS_A_STATEMENT / (pageSize(args) + 1))) });
 
 export function createLoaders(db: Database, viewer: Viewer): Loaders {

@@ -4,17 +4,17 @@ import type { WebSocket } from 'ws';
 import { withRequestId } from './request-id.ts';
 
 /**
- * How often a client is pinged, in milliseconds. Who has neither answered nor read by the next ping is cut, so the dead are
- * found within two of them. Who was only stalled comes back with its cursor.
+ * How often a client is pinged, in milliseconds. A client that has neither answered nor read by the next ping is cut off, so dead
+ * ones are found within two pings. One that was only stalled reconnects with its cursor.
  */
 const PING_EVERY = 12_000;
-/** How many bytes may wait for a client before nothing is read of it: it would only make more of them. */
+/** How many bytes may wait for a client before the gateway stops reading from it: its requests would only add more. */
 const MAX_WAITING = 4 * 1024 * 1024;
 const INTERNAL_ERROR = 4500;
 
 /**
- * Joins a socket to the protocol, which hears of messages and sends its own one by one as the client reads them. Each message
- * is handled under an id of its own, and so is the operation that it begins.
+ * Connects a socket to the protocol, which gets the client's messages and sends its own one by one as the client reads them.
+ * Each message, and the operation that it begins, is handled under a request id of its own.
  */
 export function joinSocket<Extra extends { socket: WebSocket }>(
   { opened }: Server<Extra>,
@@ -24,13 +24,13 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
   const { socket } = extra;
   let alive = true;
 
-  /** Never over for who is gone: nothing more is asked of the streams, which end with the socket. */
+  /** Never resolves for a client that is gone: nothing more is read from its streams, which end with the socket. */
   const send = (way: (written: (error?: Error | null) => void) => void) =>
     new Promise<void>((resolve) => {
       let waits = false;
       way((error) => {
         if (error) return;
-        if (waits) alive = true; // there was no room, and the client made some
+        if (waits) alive = true; // the buffer was full, and the client has read from it
         if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING) socket.resume();
         resolve();
       });

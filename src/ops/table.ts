@@ -3,8 +3,8 @@ import { replaceUserToken } from '../access/op-tokens.ts';
 import { requireScope, type Scope, type Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import { addGroup, deleteGroup, editGroupMembers, setGroup } from '../groups/operations.ts';
-import { cursorBehindGid, findGroup, pageGroups } from '../groups/read/groups.ts';
-import { cursorBehindAddress, pageMembers } from '../groups/read/members.ts';
+import { cursorAfterGid, findGroup, pageGroups } from '../groups/read/groups.ts';
+import { cursorAfterAddress, pageMembers } from '../groups/read/members.ts';
 import { takePages } from '../groups/read/take-pages.ts';
 import { leaveAllGroups } from '../groups/write/leave-all.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
@@ -61,14 +61,14 @@ async function groupGetMembers(context: OpContext, wire: Wire): Promise<object> 
   const after = readField(wire, AFTER);
   const { gid } = await seenGroup(context, wire);
   const { db, viewer } = context;
-  const cursor = after === undefined ? undefined : cursorBehindAddress(gid, after);
+  const cursor = after === undefined ? undefined : cursorAfterAddress(gid, after);
   const members = await takePages(count, cursor, (args) => pageMembers(db, viewer.appId, gid, args));
   return { ...gidAnswer({ gid }), count: members.length, members: members.map(memberOnWire) };
 }
 
 async function groupsGet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
   const gid = readField(wire, GID);
-  const cursor = gid === undefined ? undefined : cursorBehindGid(gid);
+  const cursor = gid === undefined ? undefined : cursorAfterGid(gid);
   const groups = await takePages(countOf(wire), cursor, (args) => pageGroups(db, viewer, args));
   return { groups: groups.map(groupOnWire) };
 }

@@ -40,7 +40,7 @@ const ENTRIES = statement({
 type MemberRow = RowOf<typeof MEMBER.columns>;
 type EntryRow = RowOf<typeof ENTRY.columns>;
 
-/** The settings and members of a group as they are now, each page read by key in statements of its own. */
+/** The settings and members of a group as they are now; each page is read by key in statements of its own. */
 export async function* snapshotPages(sql: Sql, appId: number, gid: number): AsyncGenerator<SnapshotPage, void> {
   const settings = await readSettings(sql, appId, gid);
   if (!settings) return;

@@ -6,7 +6,7 @@ import type { ChangeEvent } from './events.ts';
 import type { WatchHub } from './hub.ts';
 
 /**
- * The changes of every group of the viewer's app, each group's in their order, from a cursor or from now on.
+ * The changes of all groups of the viewer's app, each group's in order, from a cursor or from now on.
  * @throws StreamEndError
  */
 export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): AsyncGenerator<ChangeEvent, void> {

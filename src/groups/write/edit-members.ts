@@ -16,7 +16,7 @@ const FIND = statement({
   columns: BITS.columns,
   text: `select ${BITS.list} from members where app_id = $1 and gid = $2 and address = any($3::text[])`,
 });
-// `address = any(…)` beside a join: without statistics the planner would read the whole group for it.
+// `address = any(…)` in addition to a join: without statistics the planner would read the whole group for the join.
 const ADD = statement({
   name: 'members_add',
   parameters: [int4, int8, textArray, int4Array, int4Array, int8, int8, int4, date],
@@ -66,7 +66,7 @@ async function findMembers(write: GroupWrite, addresses: readonly string[]): Pro
 
 /**
  * Adds, changes and removes members (message type 0) with their records: MembersRemoved, MembersAdded, MembersUpdated.
- * @throws NotAMemberError when `update` names an address that is no member; InvalidInputError; NotAllowedError and
+ * @throws NotAMemberError when `update` names an address that is not a member; InvalidInputError; NotAllowedError and
  * LastOwnerError for a user
  */
 export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {
@@ -111,7 +111,7 @@ const columns = (members: readonly MemberBits[]) =>
     members.map(({ rights }) => rights),
   ] as const;
 
-/** The list in pieces for one record each. */
+/** The list in pieces of one record each. */
 export function chunks<T>(list: readonly T[]): T[][] {
   const pieces: T[][] = [];
   for (let from = 0; from < list.length; from += MEMBERS_A_RECORD) pieces.push(list.slice(from, from + MEMBERS_A_RECORD));

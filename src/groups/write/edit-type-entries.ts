@@ -13,13 +13,13 @@ import { type GroupWrite, slices } from './transaction.ts';
 
 /** A member's entry for the message type. */
 interface MemberEntry {
-  /** The member's own. */
+  /** The member's own rights. */
   rights: number;
   /** The bits of the entry; null: the member has none. */
   permissions: number | null;
 }
 
-// Two statements: without statistics the planner would join them by comparing every member with every entry.
+// Two statements: without statistics the planner would join the tables by comparing every member with every entry.
 const MEMBER = pick(members, '', ['address', 'rights']);
 const FIND_MEMBERS = statement({
   name: 'entries_find_members',
@@ -77,8 +77,8 @@ async function findEntries(
 }
 
 /**
- * What an edit of entries comes to, as it is recorded.
- * @param found the members that the edit names, with their entries as they are
+ * The changes that an edit of entries makes, as they are recorded.
+ * @param found the members that the edit names, with their entries before it
  * @throws NotAMemberError
  */
 function planEntries(edit: MembersEdit, found: ReadonlyMap<string, MemberEntry>) {
@@ -118,7 +118,7 @@ function planEntries(edit: MembersEdit, found: ReadonlyMap<string, MemberEntry>)
 
 /**
  * Adds, changes and removes members' entries for one message type, each a MembersUpdated. The counts count entries.
- * @throws NotAMemberError when `add` names an address that is no member, or `update` one without an entry; NotAllowedError
+ * @throws NotAMemberError when `add` names an address that is not a member, or `update` one without an entry; NotAllowedError
  * for a user
  */
 export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {

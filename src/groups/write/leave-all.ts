@@ -6,8 +6,8 @@ import { editGroupMembers } from '../operations.ts';
 import { pageGroups } from '../read/groups.ts';
 
 /**
- * Takes an address out of every group of the app, in the order of gids, each in a transaction of its own: begun again after
- * a failure, it goes on with the groups that are left.
+ * Removes an address from every group of the app, in the order of gids, each in a transaction of its own: repeated after a
+ * failure, it continues with the remaining groups.
  * @throws NotAllowedError (WRITE), InvalidInputError
  */
 export async function leaveAllGroups(db: Database, viewer: Viewer, address: string): Promise<void> {
