@@ -24,7 +24,7 @@ import {
   type Tx,
 } from './sql.ts';
 import { KeyedQueue, withDeadline, withRetries } from './transaction.ts';
-import { bool, catalogName } from './types.ts';
+import { bool, catalogName, nullable } from './types.ts';
 
 /** The database, whichever it is. Services take this for reads and a `Tx` for writes. */
 export interface Database extends Sql {
@@ -119,8 +119,10 @@ const pgTypes = {
 const FIND_SCHEMA = statement({
   name: 'schema_find',
   parameters: [catalogName],
-  columns: { found: bool, role: catalogName },
-  text: 'select exists (select from pg_namespace where nspname = $1) as found, current_user as role',
+  columns: { role: catalogName, may_create: nullable(bool) },
+  // Null: there is no such schema.
+  text: `select current_user as role,
+    (select has_schema_privilege(oid, 'create') from pg_namespace where nspname = $1) as may_create`,
   only: 'postgres',
 });
 
@@ -190,27 +192,28 @@ export function openPostgres(options: PostgresOptions): Database {
   const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
 
   /** Makes the schema if need be, and the tables. */
-  async function migrateSchema(client: pg.PoolClient, direct: pg.Pool): Promise<string[]> {
+  async function migrateSchema(client: pg.PoolClient, migrating: pg.Pool): Promise<string[]> {
     const sql = { query: run(client) };
-    const [existing] = await sql.query(FIND_SCHEMA, [schema]);
-    const role = quoted(existing?.role ?? '');
-    try {
-      if (!existing?.found) await client.query(`create schema ${quoted(schema)}`);
-    } catch (error) {
-      if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
-      throw new DatabaseSetupError(
-        `The schema ${schema} does not exist, and the role may not create it: run create schema ${quoted(schema)} authorization ${role};`,
-      );
+    const [schemaNow] = await sql.query(FIND_SCHEMA, [schema]);
+    if (!schemaNow) throw new Error('The database did not tell of the schema');
+    const role = quoted(schemaNow.role);
+    if (schemaNow.may_create === null) {
+      await client.query(`create schema ${quoted(schema)}`).catch((error: unknown) => {
+        if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
+        throw new DatabaseSetupError(
+          `The schema ${schema} does not exist and the role may not create it: run create schema ${quoted(schema)} authorization ${role};`,
+        );
+      });
     }
     try {
       return await migrate(
         sql,
-        withScripts(new PrismaPg(direct, { schema }), (script) => direct.query(script)),
+        withScripts(new PrismaPg(migrating, { schema }), (script) => migrating.query(script)),
       );
     } catch (error) {
-      if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
+      if (schemaNow.may_create !== false) throw error;
       throw new DatabaseSetupError(
-        `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own with ?schema= in DATABASE_URL`,
+        `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own by ?schema= in DATABASE_URL.`,
         { cause: error },
       );
     }
