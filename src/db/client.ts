@@ -5,13 +5,14 @@ import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { sqlState, translateDriverError } from './driver-errors.ts';
+import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
 import { migrate } from './migrate.ts';
 import { openRecords, type Records, type RecordsTx, sqlWithin, withoutPrisma } from './records.ts';
+import { withinSchema } from './schema.ts';
 import { withScripts } from './schema-engine.ts';
-import { DatabaseSetupError, quoted, readServerUrl, type ServerUrl } from './server-url.ts';
-import { checkSession, sessionScript, startupOptions } from './session.ts';
+import { DatabaseSetupError, readServerUrl } from './server-url.ts';
+import { checkSession, ownSessions, pooledSessions, sessionScript } from './session.ts';
 import {
   type DatabaseKind,
   type Given,
@@ -20,11 +21,9 @@ import {
   type Sql,
   type Statement,
   type StatementObserver,
-  statement,
   type Tx,
 } from './sql.ts';
 import { KeyedQueue, withDeadline, withRetries } from './transaction.ts';
-import { bool, catalogName, nullable } from './types.ts';
 
 /** The database, whichever it is. Services take this for reads and a `Tx` for writes. */
 export interface Database extends Sql {
@@ -75,7 +74,6 @@ export interface EmbeddedOptions extends DatabaseOptions {
 const MAX_WAITING_WRITERS = 1_000;
 const BEGIN = 'begin isolation level read committed read write';
 const MIGRATION_LOCK = "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))";
-const PRIVILEGE_MISSING = '42501';
 const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
 
 /** Runs a statement on a driver, which returns its rows as the statement's columns say. */
@@ -116,30 +114,6 @@ const pgTypes = {
     oid === INT8 ? parseInt8 : pg.types.getTypeParser(oid, format as 'text'),
 };
 
-const FIND_SCHEMA = statement({
-  name: 'schema_find',
-  parameters: [catalogName],
-  columns: { role: catalogName, may_create: nullable(bool) },
-  // Null: there is no such schema.
-  text: `select current_user as role,
-    (select has_schema_privilege(oid, 'create') from pg_namespace where nspname = $1) as may_create`,
-  only: 'postgres',
-});
-
-/** How connections to a server begin. */
-function connecting({ connectionString, options }: ServerUrl, schema: string): pg.PoolConfig {
-  return { connectionString, options: [options, startupOptions(schema)].filter(Boolean).join(' ') };
-}
-
-/**
- * How connections to a pooler in transaction mode begin. It refuses settings at the start and mixes up those that statements
- * make, so they belong on the role, as the README says; but for the time zone, which PgBouncer keeps for each client.
- */
-function connectingToPooler({ connectionString, options }: ServerUrl): pg.PoolConfig {
-  const onConnect = async (client: pg.ClientBase) => void (await client.query("set timezone = 'UTC'"));
-  return { connectionString, options, onConnect };
-}
-
 /** PostgreSQL through one pool, which Prisma shares. */
 export function openPostgres(options: PostgresOptions): Database {
   const { statementTimeout, transactionTimeout, observe } = options;
@@ -152,7 +126,7 @@ export function openPostgres(options: PostgresOptions): Database {
   const pooled = direct !== server;
   const timeouts = { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
   const pool = new pg.Pool({
-    ...(pooled ? connectingToPooler(server) : { ...connecting(server, schema), ...timeouts }),
+    ...(pooled ? pooledSessions(server) : { ...ownSessions(server, schema), ...timeouts }),
     application_name: 'rollcall',
     max: options.poolSize,
     idleTimeoutMillis: 0,
@@ -191,34 +165,6 @@ export function openPostgres(options: PostgresOptions): Database {
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
 
-  /** Makes the schema if need be, and the tables. */
-  async function migrateSchema(client: pg.PoolClient, migrating: pg.Pool): Promise<string[]> {
-    const sql = { query: run(client) };
-    const [schemaNow] = await sql.query(FIND_SCHEMA, [schema]);
-    if (!schemaNow) throw new Error('The database did not tell of the schema');
-    const role = quoted(schemaNow.role);
-    if (schemaNow.may_create === null) {
-      await client.query(`create schema ${quoted(schema)}`).catch((error: unknown) => {
-        if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
-        throw new DatabaseSetupError(
-          `The schema ${schema} does not exist and the role may not create it: run create schema ${quoted(schema)} authorization ${role};`,
-        );
-      });
-    }
-    try {
-      return await migrate(
-        sql,
-        withScripts(new PrismaPg(migrating, { schema }), (script) => migrating.query(script)),
-      );
-    } catch (error) {
-      if (schemaNow.may_create !== false) throw error;
-      throw new DatabaseSetupError(
-        `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own by ?schema= in DATABASE_URL.`,
-        { cause: error },
-      );
-    }
-  }
-
   return {
     kind: 'postgres',
     schema,
@@ -237,11 +183,20 @@ export function openPostgres(options: PostgresOptions): Database {
       // Two: one holds the lock, the engine works on the other. Neither the wait for another gateway nor a long migration is
       // to be cut off, whatever the role's setting.
       const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 2, onConnect });
+      const migrating = new pg.Pool({ ...ownSessions(direct, schema), application_name: 'rollcall-migrate', max: 2, onConnect });
       const client = await migrating.connect();
       try {
         await client.query(MIGRATION_LOCK);
-        const applied = await migrateSchema(client, migrating);
+        const applied = await withinSchema(
+          { query: run(client) },
+          schema,
+          (script) => client.query(script),
+          (sql) =>
+            migrate(
+              sql,
+              withScripts(new PrismaPg(migrating, { schema }), (script) => migrating.query(script)),
+            ),
+        );
         await checkSession({ query }, schema);
         return applied;
       } finally {

@@ -4,12 +4,13 @@ import { pino } from 'pino';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { makeFirstToken, setAppToken } from '../../src/access/apps.ts';
 import { connectHints, listenNotify } from '../../src/changes/hints.ts';
-import type { Config } from '../../src/config.ts';
+import { type Config, ConfigError, readConfig } from '../../src/config.ts';
 import { type Database, openPostgres, type PostgresOptions } from '../../src/db/client.ts';
 import type { Hint } from '../../src/db/hint-bus.ts';
 import { DatabaseSetupError, quoted } from '../../src/db/server-url.ts';
 import { createGateway } from '../../src/gateway.ts';
 import { GroupAddDocument, GroupByGidDocument, GroupEditMembersDocument } from '../../src/generated/operations.ts';
+import { openConfiguredDatabase } from '../../src/open-database.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createViewer, postgresUrl, sql } from '../setup/database.ts';
 import { withClient } from '../setup/databases.ts';
@@ -206,8 +207,11 @@ describe('?schema= in the URL', async () => {
     expect(() => open(withSchema(url, schema))).toThrow(DatabaseSetupError);
   });
 
-  test('is one for both ways to the database', () => {
-    expect(() => open(withSchema(url, 'app1'), { directUrl: withSchema(url, 'app2') })).toThrow('the same schema=');
+  test('is one for both ways to the database, and a start says so', async () => {
+    const env = { DATABASE_URL: withSchema(url, 'app1'), DIRECT_DATABASE_URL: withSchema(url, 'app2') };
+    const reason = new ConfigError('DIRECT_DATABASE_URL must have the same schema= as DATABASE_URL, or none.');
+    await expect(openConfiguredDatabase(readConfig(env))).rejects.toThrow(reason);
+    await expect(openConfiguredDatabase(readConfig(env))).rejects.toThrow(ConfigError);
   });
 });
 
