@@ -8,7 +8,7 @@ import { statement, type Tx } from '../db/sql.ts';
 import { bool, date, int2, int4, int8, text, uuid } from '../db/types.ts';
 import { gatewayState, groups } from '../generated/tables.ts';
 import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group, GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
@@ -30,7 +30,7 @@ import { editMembers } from './write/edit-members.ts';
 import { editTypeEntries } from './write/edit-type-entries.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
 import { membersBesides } from './write/replace-members.ts';
-import { announce, GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
+import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
 export interface GroupChanged {
@@ -122,7 +122,6 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
   };
   const queue = JSON.stringify(['groupAdd', viewer.appId, viewer.address, request?.key]);
   const result = await (request ? db.exclusive(queue, create) : db.transaction(create));
-  announce(db, viewer, result);
   return changed(db, viewer, result);
 }
 
@@ -271,8 +270,7 @@ function writeRequest(db: Database, viewer: Viewer, operation: string, input: Gr
   return {
     db,
     viewer,
-    gid: parseGid(input.gid),
-    givenGid: input.gid,
+    gid: readGid(input.gid),
     idempotency: idempotency(viewer, operation, input),
     ifVersion: input.ifVersion ?? undefined,
   };

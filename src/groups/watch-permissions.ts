@@ -8,6 +8,7 @@ import { bool, int4, int8 } from '../db/types.ts';
 import { type Decision, decide } from '../model/decision.ts';
 import { GroupNotFoundError, StreamEndError } from '../model/errors.ts';
 import { ACTIONS, type ActionName } from '../model/flags.ts';
+import type { Gid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { findGroupsToAsk } from './read/permission-checks.ts';
 import { findStandings } from './read/standings.ts';
@@ -21,10 +22,7 @@ export interface PermissionState extends Record<ActionName, Decision> {
 }
 
 export interface PermissionStreamArgs {
-  /** 0 for a gid that cannot be one. */
-  gid: number;
-  /** The gid as the caller gave it. */
-  givenGid: string;
+  gid: Gid;
   address: string;
   messageType: number;
 }
@@ -43,7 +41,7 @@ export function watchPermissions(
   args: PermissionStreamArgs,
 ): AsyncGenerator<PermissionState, void> {
   return hub.open(viewer, (subscriber) =>
-    hub.withGroup(viewer.appId, args.gid, subscriber, (tail) => states(hub, viewer, args, subscriber, tail)),
+    hub.withGroup(viewer.appId, args.gid.number, subscriber, (tail) => states(hub, viewer, args, subscriber, tail)),
   );
 }
 
@@ -54,14 +52,15 @@ async function* states(
   subscriber: Subscriber,
   tail: GroupTail,
 ): AsyncGenerator<PermissionState, void> {
-  const { gid, address, messageType } = args;
+  const { address, messageType } = args;
+  const gid = args.gid.number;
   let last: string | undefined;
   let repeatAt = 0;
   for (;;) {
     const { known } = tail;
     const found = (await findGroupsToAsk(hub.db, viewer, [gid])).get(gid);
     if (!found || (found.onlySelf && address !== viewer.address)) {
-      if (last === undefined) throw new GroupNotFoundError(args.givenGid);
+      if (last === undefined) throw new GroupNotFoundError(args.gid.text);
       if (await isDeleted(hub, viewer, gid)) return;
       throw new StreamEndError('LEFT_GROUP');
     }

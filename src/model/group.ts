@@ -1,5 +1,6 @@
 import type { CallSettings } from './call-settings.ts';
 import type { Level } from './flags.ts';
+import type { PlainSettings } from './plain-settings.ts';
 import type { Validity } from './validity.ts';
 
 /** The send and recv levels of a message type's own set. */
@@ -12,9 +13,7 @@ export interface TypeLevels {
 export const OPEN_TYPE: TypeLevels = { send: 2, recv: 0 };
 
 /** All that can be set about a group, but for its members. */
-export interface GroupSettings extends Validity {
-  name: string | null;
-  active: boolean;
+export interface GroupSettings extends PlainSettings, Validity {
   /** The bitmask of flags.ts. */
   flags: number;
   call: CallSettings;

@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import { expect, test } from 'vitest';
 import { addApp, listApps } from '../../src/access/apps.ts';
-import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/client.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
 import { sql } from '../setup/database.ts';
 
 test('the session is in UTC, whatever it was, and what Prisma writes is right', async () => {

@@ -17,10 +17,13 @@ import { inject } from 'vitest';
 import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
-import { type Database, type DatabaseOptions, openEmbedded, openPostgres, PGLITE_OPTIONS } from '../../src/db/client.ts';
+import type { Database, DatabaseOptions } from '../../src/db/client.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { openPostgres } from '../../src/db/postgres.ts';
 import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
+import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
   /** PostgreSQL only. */
@@ -43,7 +46,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
 export const databaseKind = inject('databaseKind');
 
 function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout = 30_000 }: TestDatabaseOptions): DatabaseOptions {
-  return { observe, statementTimeout, transactionTimeout };
+  return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
 }
 
 /** A database that nobody else uses. */

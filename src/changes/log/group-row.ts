@@ -1,13 +1,13 @@
 import { pick } from '../../db/table.ts';
-import { date, type RowOf, type SqlType } from '../../db/types.ts';
+import { date, type RowOf, type SqlType, type ValueOf } from '../../db/types.ts';
 import { groups } from '../../generated/tables.ts';
 import { RESOLUTIONS, resolutionOf } from '../../model/call-settings.ts';
 import { foldName, type Group, type GroupSettings } from '../../model/group.ts';
+import { PLAIN_NAMES } from '../../model/plain-settings.ts';
 
 const PICKED = pick(groups, 'g', [
   'gid',
-  'name',
-  'active',
+  ...PLAIN_NAMES,
   'flags',
   'startsAt',
   'expiresAt',
@@ -36,42 +36,43 @@ export function groupOf(row: RowOf<typeof GROUP_COLUMNS>): Group {
   };
 }
 
-const SETTINGS = pick(groups, '', [
-  'name',
-  'nameFolded',
-  'active',
-  'flags',
-  'startsAt',
-  'expiresAt',
-  'extension',
-  'callFlags',
-  'callResolution',
-  'callMaxDuration',
-  'startDue',
-  'expiryDue',
-]);
+interface SettingsColumn {
+  readonly column: string;
+  readonly type: SqlType;
+  readonly value: (settings: Omit<GroupSettings, 'types'>, now: Date) => unknown;
+}
 
-/** The settings columns in one order for insert and update, and their types. */
-export const SETTINGS_COLUMNS: readonly string[] = Object.keys(SETTINGS.columns);
-export const SETTINGS_TYPES: readonly SqlType[] = Object.values(SETTINGS.columns);
+type ColumnName = keyof typeof groups;
+function settingsColumn<Name extends ColumnName>(
+  name: Name,
+  value: (settings: Omit<GroupSettings, 'types'>, now: Date) => ValueOf<(typeof groups)[Name][1]>,
+): SettingsColumn {
+  const [column, type] = groups[name];
+  return { column, type, value };
+}
 
 /**
- * The values of SETTINGS_COLUMNS. The start is due to be recorded when it is still to come at `now`; a group that starts
- * at once has no such record.
+ * The columns of a group's settings with their values, for insert and update. The start is due to be recorded when it is
+ * still to come at `now`; a group that starts at once has no such record.
  */
+const SETTINGS: readonly SettingsColumn[] = [
+  ...PLAIN_NAMES.map((name) => settingsColumn(name, (settings) => settings[name])),
+  settingsColumn('nameFolded', ({ name }) => (name === null ? null : foldName(name))),
+  settingsColumn('flags', ({ flags }) => flags),
+  settingsColumn('startsAt', ({ startsAt }) => startsAt),
+  settingsColumn('expiresAt', ({ expiresAt }) => expiresAt),
+  settingsColumn('extension', ({ extension }) => extension),
+  settingsColumn('callFlags', ({ call }) => call.flags),
+  settingsColumn('callResolution', ({ call }) => RESOLUTIONS[call.resolution]),
+  settingsColumn('callMaxDuration', ({ call }) => call.maxDuration),
+  settingsColumn('startDue', ({ startsAt }, now) => (startsAt > now ? startsAt : null)),
+  settingsColumn('expiryDue', ({ expiresAt }, now) => (expiresAt > now ? expiresAt : null)),
+];
+
+export const SETTINGS_COLUMNS = SETTINGS.map(({ column }) => column);
+export const SETTINGS_TYPES = SETTINGS.map(({ type }) => type);
+
+/** The values of SETTINGS_COLUMNS. */
 export function settingsValues(settings: Omit<GroupSettings, 'types'>, now: Date): unknown[] {
-  return [
-    settings.name,
-    settings.name === null ? null : foldName(settings.name),
-    settings.active,
-    settings.flags,
-    settings.startsAt,
-    settings.expiresAt,
-    settings.extension,
-    settings.call.flags,
-    RESOLUTIONS[settings.call.resolution],
-    settings.call.maxDuration,
-    settings.startsAt > now ? settings.startsAt : null,
-    settings.expiresAt > now ? settings.expiresAt : null,
-  ];
+  return SETTINGS.map(({ value }) => value(settings, now));
 }

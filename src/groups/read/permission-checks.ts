@@ -4,7 +4,7 @@ import { type Sql, statement } from '../../db/sql.ts';
 import { bool, int4, int8Array, text } from '../../db/types.ts';
 import { type Decision, decide } from '../../model/decision.ts';
 import type { ActionName } from '../../model/flags.ts';
-import { parseGid } from '../../model/gid.ts';
+import { readGid } from '../../model/gid.ts';
 import type { Group } from '../../model/group.ts';
 import { Issues, invalid, type Path } from '../../model/issues.ts';
 import { messageTypeOf } from '../input/member-input.ts';
@@ -69,7 +69,7 @@ export async function decideChecks(sql: Sql, viewer: Viewer, checks: readonly Pe
   if (checks.length > MAX_CHECKS) invalid(['checks'], `must be at most ${MAX_CHECKS} checks`);
   const issues = new Issues();
   const asked = checks.map(({ gid, address, action, messageType }, index) => ({
-    gid: parseGid(gid),
+    gid: readGid(gid).number,
     address,
     action,
     messageType: checkQuestion(issues, { address, messageType }, ['checks', index]),

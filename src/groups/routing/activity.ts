@@ -3,6 +3,7 @@ import { recordedSettings } from '../../changes/log/records.ts';
 import type { Database } from '../../db/client.ts';
 import { statement } from '../../db/sql.ts';
 import { date, int4, int8 } from '../../db/types.ts';
+import { gidOf } from '../../model/gid.ts';
 import type { Group, GroupSettings } from '../../model/group.ts';
 import { changedFields } from '../../model/settings.ts';
 import { stateAt } from '../../model/validity.ts';
@@ -39,7 +40,7 @@ export function extendedExpiry(
 export async function extendByActivity(db: Database, viewer: Viewer, group: Group): Promise<void> {
   if (!extendedExpiry(group, group.readAt)) return;
   const { gid } = group;
-  await writeGroup({ db, viewer, gid, givenGid: String(gid) }, async (write) => {
+  await writeGroup({ db, viewer, gid: gidOf(gid) }, async (write) => {
     const { tx, appId, at } = write;
     const expiresAt = extendedExpiry(write.group, at);
     if (!expiresAt) return NO_COUNTS;

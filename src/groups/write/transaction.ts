@@ -10,6 +10,7 @@ import { pick } from '../../db/table.ts';
 import { bool, int4, int8, nothing, nullable, text, uuid } from '../../db/types.ts';
 import { gatewayState, groups, members } from '../../generated/tables.ts';
 import { GroupNotFoundError, NotAllowedError, UnauthenticatedError, VersionConflictError } from '../../model/errors.ts';
+import { type Gid, gidOf } from '../../model/gid.ts';
 import type { Group } from '../../model/group.ts';
 import { type Actor, missingRight, type Needs } from '../../model/may.ts';
 import {
@@ -102,10 +103,7 @@ export interface WriteResult extends WriteOutcome {
 export interface WriteRequest {
   db: Database;
   viewer: Viewer;
-  /** 0 for a gid that cannot be one: it answers as one that does not exist. */
-  gid: number;
-  /** The gid as the caller gave it. */
-  givenGid: string;
+  gid: Gid;
   idempotency?: IdempotentRequest;
   ifVersion?: number;
 }
@@ -169,10 +167,10 @@ const SEES_GROUP = statement({
  * Who does not see the group does not stand in its queue either: it would take up a place, and could tell by waiting that
  * the group is there. A repetition is answered all the same.
  */
-async function mayQueue({ db, viewer: { appId, address }, gid, givenGid, idempotency }: WriteRequest): Promise<void> {
+async function mayQueue({ db, viewer: { appId, address }, gid, idempotency }: WriteRequest): Promise<void> {
   if (address === null || (idempotency && (await findOutcome(db, idempotency)))) return;
-  const seen = await db.query(SEES_GROUP, [appId, gid, address]);
-  if (seen.length === 0) throw new GroupNotFoundError(givenGid);
+  const seen = await db.query(SEES_GROUP, [appId, gid.number, address]);
+  if (seen.length === 0) throw new GroupNotFoundError(gid.text);
 }
 
 /**
@@ -184,7 +182,8 @@ export async function writeGroup(
   request: WriteRequest,
   body: (write: GroupWrite) => Promise<MemberCounts | undefined>,
 ): Promise<WriteResult> {
-  const { db, viewer, gid, idempotency } = request;
+  const { db, viewer, idempotency } = request;
+  const gid = request.gid.number;
   await mayQueue(request);
   for (;;) {
     const result = await db.exclusive(`${viewer.appId}:${gid}`, async (tx): Promise<WriteResult | undefined> => {
@@ -204,16 +203,8 @@ export async function writeGroup(
       if (idempotency) await keepOutcome(tx, idempotency, outcome);
       return { ...outcome, group: write.group };
     });
-    if (result) {
-      announce(db, viewer, result);
-      return result;
-    }
+    if (result) return result;
   }
-}
-
-/** Tells watchers, after commit, where the group's log stands. */
-export function announce(db: Database, { appId }: Viewer, { position: { gid, version } }: WriteResult): void {
-  db.hints.publish({ appId, gid, version });
 }
 
 /** Who writes; without a token the gateway itself. */
@@ -226,7 +217,7 @@ interface Due {
 
 async function lockGroup(
   tx: Tx,
-  { viewer, gid, givenGid }: Pick<WriteRequest, 'gid' | 'givenGid'> & { viewer: Writer },
+  { viewer, gid: { number: gid, text: givenGid } }: Pick<WriteRequest, 'gid'> & { viewer: Writer },
 ): Promise<{ write: GroupWrite; due?: Due }> {
   const { appId, address } = viewer;
   const locked = await (address === null
@@ -256,20 +247,18 @@ async function lockGroup(
 
 /** Records what is due of a group; nothing where another was first, or it is gone. */
 export async function settleDue(db: Database, appId: number, gid: number): Promise<void> {
-  const version = await db.exclusive(`${appId}:${gid}`, async (tx) => {
-    const locked = await lockGroup(tx, { viewer: { appId, address: null }, gid, givenGid: String(gid) });
-    return locked.due && recordDue(locked.write, locked.due);
+  await db.exclusive(`${appId}:${gid}`, async (tx) => {
+    const { write, due } = await lockGroup(tx, { viewer: { appId, address: null }, gid: gidOf(gid) });
+    if (due) await recordDue(write, due);
   });
-  if (version) db.hints.publish({ appId, gid, version });
 }
 
-/** Records that the group started or expired, and returns the version then. The actor is the gateway itself. */
-async function recordDue(write: GroupWrite, { start, expiry }: Due): Promise<number> {
+/** Records that the group started or expired. The actor is the gateway itself. */
+async function recordDue(write: GroupWrite, { start, expiry }: Due): Promise<void> {
   const head = { ...write.head, actor: null };
   await write.tx.query(CLEAR_DUE, [head.appId, head.gid, start !== null, expiry !== null, head.generation]);
   const changes: NewChange[] = [];
   if (start) changes.push({ kind: 'GROUP_STARTED', due: start.getTime(), memberCount: head.memberCount });
   if (expiry) changes.push({ kind: 'GROUP_EXPIRED', due: expiry.getTime(), memberCount: head.memberCount });
   await appendChanges(write.tx, head, changes);
-  return head.version;
 }
