@@ -14,7 +14,7 @@ interface Committable {
 }
 
 /** One attempt: begins, runs, commits, and rolls back whatever fails. */
-export type Attempt<X = Tx> = <T>(run: (tx: X) => Promise<T>) => Promise<T>;
+export type Attempt<X> = <T>(run: (tx: X) => Promise<T>) => Promise<T>;
 
 /**
  * Runs a transaction, and again from its beginning after a serialization failure or a deadlock: `run` must have no other
