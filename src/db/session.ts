@@ -1,9 +1,10 @@
-import { DatabaseSetupError, quoted } from './server-url.ts';
+import type { ClientBase, PoolConfig } from 'pg';
+import { DatabaseSetupError, quoted, type ServerUrl } from './server-url.ts';
 import { type Sql, statement } from './sql.ts';
 import { catalogName, nullable, text } from './types.ts';
 
 /** What every session goes by, whatever server, database and role say. Prisma's adapters write times as if in UTC. */
-export function sessionSettings(schema: string): Readonly<Record<string, string>> {
+function sessionSettings(schema: string): Readonly<Record<string, string>> {
   return {
     timezone: 'UTC',
     search_path: quoted(schema),
@@ -12,11 +13,19 @@ export function sessionSettings(schema: string): Readonly<Record<string, string>
   };
 }
 
-/** The settings as `options` of a connection: said at its start, for no statement. */
-export function startupOptions(schema: string): string {
-  return Object.entries(sessionSettings(schema))
-    .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
-    .join(' ');
+/** Sessions of our own with the server: the settings are said as they begin, after those of the URL. */
+export function ownSessions({ connectionString, options }: ServerUrl, schema: string): PoolConfig {
+  const ours = Object.entries(sessionSettings(schema)).map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`);
+  return { connectionString, options: [...(options ? [options] : []), ...ours].join(' ') };
+}
+
+/**
+ * Sessions that a pooler in transaction mode lends. It refuses settings at the beginning and hands those that statements make
+ * to other clients, so they belong on the role; but for the time zone, which PgBouncer keeps for each client.
+ */
+export function pooledSessions({ connectionString, options }: ServerUrl): PoolConfig {
+  const onConnect = async (client: ClientBase) => void (await client.query("set timezone = 'UTC'"));
+  return { connectionString, options, onConnect };
 }
 
 /** The settings as a script: `set search_path` would take a list in quotes for one name. */
