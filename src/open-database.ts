@@ -1,6 +1,8 @@
 import { type Config, ConfigError } from './config.ts';
-import { type Database, openEmbedded, openPostgres } from './db/client.ts';
+import type { Database } from './db/client.ts';
+import { openEmbedded } from './db/embedded.ts';
 import { type DataDirLock, DataDirLockedError, lockDataDir } from './db/lock.ts';
+import { openPostgres } from './db/postgres.ts';
 import { DatabaseSetupError } from './db/server-url.ts';
 import type { StatementObserver } from './db/sql.ts';
 
@@ -19,7 +21,7 @@ export interface OpenOptions {
 /**
  * Opens PostgreSQL where DATABASE_URL is set, else the embedded database, with its folder locked. Brings it up to this
  * checkout; `migrations` are the names of those that it applied.
- * @throws DataDirLockedError, ConfigError
+ * @throws DataDirLockedError, ConfigError, MigrationError
  */
 export async function openConfiguredDatabase(
   config: Config,

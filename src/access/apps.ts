@@ -1,7 +1,7 @@
 import type { Database } from '../db/client.ts';
 import { sqlState } from '../db/driver-errors.ts';
 import type { RecordsTx } from '../db/records.ts';
-import { statement } from '../db/sql.ts';
+import { statement, type Tx } from '../db/sql.ts';
 import { text } from '../db/types.ts';
 import { readClock, revokeWhere } from './token-changes.ts';
 import { hashSecret, newSecret } from './tokens.ts';
@@ -24,10 +24,10 @@ const LOCK = statement({
 });
 
 /** One change of apps and tokens at a time, on all gateways. */
-function locked<T>(db: Database, run: (tx: RecordsTx, now: Date) => Promise<T>): Promise<T> {
+function locked<T>(db: Database, run: (tx: RecordsTx, now: Date, sql: Tx) => Promise<T>): Promise<T> {
   return db.recordsTransaction(async (tx, sql) => {
     await sql.query(LOCK);
-    return run(tx, await readClock(sql));
+    return run(tx, await readClock(sql), sql);
   });
 }
 
@@ -83,11 +83,11 @@ export async function listApps(db: Database): Promise<AppSummary[]> {
 
 /** Shuts an app: its tokens are gone, its groups invisible. What it holds is deleted apart. Returns its id. */
 export function closeApp(db: Database, name: string): Promise<number> {
-  return locked(db, async (tx, now) => {
+  return locked(db, async (tx, now, sql) => {
     const app = await tx.app.findUnique({ where: { name } });
     if (!app) throw new AppError(`There is no app ${JSON.stringify(name)}`);
     await tx.app.update({ where: { id: app.id }, data: { deletedAt: app.deletedAt ?? now } });
-    await revokeWhere(tx, { appId: app.id }, now);
+    await revokeWhere(tx, sql, { appId: app.id }, now);
     return app.id;
   });
 }
@@ -117,7 +117,7 @@ export function makeFirstToken(db: Database): Promise<string | undefined> {
  * @throws AppError
  */
 export function setAppToken(db: Database, appToken: string): Promise<void> {
-  return locked(db, async (tx, now) => {
+  return locked(db, async (tx, now, sql) => {
     await tx.app.upsert({ where: { name: DEFAULT_APP }, create: { name: DEFAULT_APP }, update: {} });
     const app = await liveApp(tx, DEFAULT_APP);
     const hash = new Uint8Array(hashSecret(appToken));
@@ -125,7 +125,7 @@ export function setAppToken(db: Database, appToken: string): Promise<void> {
     if (old && (old.appId !== app.id || old.address !== null)) {
       throw new AppError('APP_TOKEN is the token of another app, or of a user');
     }
-    await revokeWhere(tx, { appId: app.id, origin: 'environment', NOT: { hash } }, now);
+    await revokeWhere(tx, sql, { appId: app.id, origin: 'environment', NOT: { hash } }, now);
     // Whatever it was before, it is the environment's now: valid for all, until another value comes.
     const data = { scopes: ALL_SCOPES, origin: 'environment', expiresAt: null, revokedAt: null };
     if (old) await tx.token.update({ where: { appId_id: { appId: app.id, id: old.id } }, data });

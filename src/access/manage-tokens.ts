@@ -81,7 +81,7 @@ export async function revokeToken(db: Database, viewer: Viewer, givenId: string)
   const id = parseTokenId(givenId);
   if (id !== viewer.token.id) requireTokens(viewer);
   const found = await db.recordsTransaction(async (tx, sql) =>
-    revokeWhere(tx, { appId: viewer.appId, id }, await readClock(sql)),
+    revokeWhere(tx, sql, { appId: viewer.appId, id }, await readClock(sql)),
   );
   if (found === 0) throw new TokenNotFoundError();
   return { id };
@@ -100,8 +100,8 @@ export async function revokeTokensOf(db: Database, viewer: Viewer, address: stri
   return db.recordsTransaction(async (tx, sql) => {
     const now = await readClock(sql);
     const tokens = { appId: viewer.appId, address };
-    const revoked = await revokeWhere(tx, { ...tokens, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] }, now);
-    await revokeWhere(tx, tokens, now);
+    const revoked = await revokeWhere(tx, sql, { ...tokens, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] }, now);
+    await revokeWhere(tx, sql, tokens, now);
     return { revoked };
   });
 }

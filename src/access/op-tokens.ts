@@ -56,7 +56,7 @@ export async function replaceUserToken(
     const user =
       (await tx.user.findUnique({ where: { appId_address: { appId, address } } })) ??
       (await tx.user.create({ data: { appId, address } }));
-    await revokeWhere(tx, { appId, address, origin: 'op' }, now);
+    await revokeWhere(tx, sql, { appId, address, origin: 'op' }, now);
     const expiresAt = new Date(now.getTime() + (minutes || DEFAULT_MINUTES) * 60_000);
     await tx.token.create({ data: { appId, hash, address, scopes, origin: 'op', createdAt: now, expiresAt } });
     return { uid: Number(user.uid), address, secret };

@@ -1,6 +1,6 @@
 /** What the services that make and revoke tokens share: each is one transaction of Prisma's, by the database's clock. */
 import type { RecordsTx } from '../db/records.ts';
-import { type Sql, statement } from '../db/sql.ts';
+import { type Sql, statement, type Tx } from '../db/sql.ts';
 import { date, int4, uuid } from '../db/types.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { NotAllowedError } from '../model/errors.ts';
@@ -42,11 +42,15 @@ export async function lockCaller(sql: Sql, { appId, token }: Viewer): Promise<Da
 }
 
 /**
- * Revokes tokens. The counter of revocations rises in the same transaction.
+ * Revokes tokens. The counter of revocations rises in the same transaction; after its commit this gateway knows of it, and
+ * the others are told.
  * @returns how many there were that had not been revoked
  */
-export async function revokeWhere(tx: RecordsTx, where: Prisma.TokenWhereInput, now: Date): Promise<number> {
+export async function revokeWhere(tx: RecordsTx, sql: Tx, where: Prisma.TokenWhereInput, now: Date): Promise<number> {
   const { count } = await tx.token.updateMany({ where: { ...where, revokedAt: null }, data: { revokedAt: now } });
-  if (count > 0) await tx.gatewayState.updateMany({ data: { revocations: { increment: 1 } } });
+  if (count > 0) {
+    await tx.gatewayState.updateMany({ data: { revocations: { increment: 1 } } });
+    sql.afterCommit(() => sql.hints.publishRevocation());
+  }
   return count;
 }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { type Sql, statement } from '../db/sql.ts';
 import { bool, bytea, type RowOf } from '../db/types.ts';
 import { apps, tokens } from '../generated/tables.ts';
@@ -52,7 +53,7 @@ export class Authenticator {
   readonly #sql: Sql;
   readonly #revocations: Revocations;
   readonly #use: TokenUse;
-  readonly #cache = new Map<string, Entry>();
+  readonly #cache = new LRUCache<string, Entry>({ max: MAX_CACHED });
 
   /** @param onError told when the counter cannot be read, once until it can be again */
   constructor(sql: Sql, onError: (error: unknown) => void = () => {}) {
@@ -114,15 +115,9 @@ export class Authenticator {
       if (!row || !timingSafeEqual(hash, Buffer.from(row.hash))) return null;
       const entry: Entry = { viewer: viewerOf(row), at, notedAt: row.idle ? Number.NEGATIVE_INFINITY : at };
       this.#noteUse(entry);
-      if (!moved) this.#keep(key, entry);
+      if (!moved) this.#cache.set(key, entry);
       return entry.viewer;
     }
-  }
-
-  #keep(key: string, entry: Entry): void {
-    const [oldest] = this.#cache.keys();
-    if (this.#cache.size >= MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
-    this.#cache.set(key, entry);
   }
 
   #noteUse(entry: Entry): void {

@@ -49,7 +49,7 @@ function publishAll(payload: string, bus: HintBus): void {
   for (const word of payload.split(' ')) {
     const [, appId, gid, version] = /^(\d+):(\d+):(\d+)$/.exec(word) ?? [];
     if (version) bus.publish({ appId: Number(appId), gid: Number(gid), version: Number(version) }, false);
-    else if (word === REVOKED) bus.publishRevocation(false);
+    else if (word === REVOKED) void bus.publishRevocation(false);
   }
 }
 

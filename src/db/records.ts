@@ -2,7 +2,10 @@ import type { PrismaPg } from '@prisma/adapter-pg';
 import type { PrismaPGlite } from 'pglite-prisma-adapter';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
 import { OverloadedError, TimeoutError } from '../model/errors.ts';
-import { type Given, parseInt8, type Statement, type StatementObserver, type Tx } from './sql.ts';
+import { translateDriverError } from './driver-errors.ts';
+import type { HintBus } from './hint-bus.ts';
+import { type Given, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
+import { OpenTx, withRetries } from './transaction.ts';
 
 /** Prisma's client: for record keeping, which is short in it. */
 export type Records = PrismaClient;
@@ -24,17 +27,20 @@ export function openRecords(
 }
 
 /** Runs statements of ours within a transaction of Prisma's: for what Prisma cannot say, such as locks. */
-export function sqlWithin(tx: RecordsTx): Tx {
-  return {
-    inTransaction: true,
-    async query<Values extends readonly unknown[], Row>({ text }: Statement<Values, Row>, ...[values]: Given<Values>) {
-      const rows = await tx.$queryRawUnsafe<Record<string, unknown>[]>(text, ...(values ?? []));
-      return rows.map((row) => {
-        for (const [name, value] of Object.entries(row)) if (typeof value === 'bigint') row[name] = parseInt8(String(value));
-        return row as Row;
-      });
-    },
+function sqlWithin(tx: RecordsTx): Sql['query'] {
+  return async <Values extends readonly unknown[], Row>({ text }: Statement<Values, Row>, ...given: Given<Values>) => {
+    const rows = await tx.$queryRawUnsafe<Record<string, unknown>[]>(text, ...(given[0] ?? []));
+    return rows.map((row) => {
+      for (const [name, value] of Object.entries(row)) if (typeof value === 'bigint') row[name] = parseInt8(String(value));
+      return row as Row;
+    });
   };
+}
+
+interface OpenRecordsTx {
+  records: RecordsTx;
+  sql: OpenTx;
+  committed(): Promise<void>;
 }
 
 /** The parts of Prisma's errors that we go by. */
@@ -59,4 +65,41 @@ export function withoutPrisma(error: unknown): unknown {
   return Object.assign(new Error(originalMessage ?? 'The database did not answer as it should', { cause: error }), {
     code: originalCode,
   });
+}
+
+/** What services do through Prisma's client. */
+export interface RecordKeeping {
+  /** As it is, with errors of its own: services use `records`. */
+  readonly prisma: Records;
+  /**
+   * Record keeping through Prisma's client; its errors come as those of SQL do. Never inside a transaction: PGlite has one
+   * connection.
+   */
+  records<T>(run: (records: Records) => Promise<T>): Promise<T>;
+  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot say in it. */
+  recordsTransaction<T>(run: (tx: RecordsTx, sql: Tx) => Promise<T>): Promise<T>;
+}
+
+export function recordKeeping(prisma: Records, hints: HintBus): RecordKeeping {
+  const attempt = async <T>(run: (opened: OpenRecordsTx) => Promise<T>): Promise<T> => {
+    try {
+      return await prisma.$transaction((records) => {
+        const sql = new OpenTx(hints, sqlWithin(records));
+        return run({ records, sql, committed: () => sql.committed() });
+      });
+    } catch (error) {
+      throw withoutPrisma(error);
+    }
+  };
+  return {
+    prisma,
+    async records(run) {
+      try {
+        return await run(prisma);
+      } catch (error) {
+        throw translateDriverError(withoutPrisma(error));
+      }
+    },
+    recordsTransaction: (run) => withRetries(attempt, ({ records, sql }) => run(records, sql)),
+  };
 }

@@ -1,3 +1,4 @@
+import type { HintBus } from './hint-bus.ts';
 import type { Columns, RowOf, SqlType, ValuesOf } from './types.ts';
 
 /** The databases that a statement may run on. */
@@ -61,6 +62,10 @@ export function planningEachTime(sql: Sql): Sql {
 /** A transaction: what writes takes one of these, so that nothing can be written outside. */
 export interface Tx extends Sql {
   readonly inTransaction: true;
+  /** For what tells of the transaction, after its commit. */
+  readonly hints: HintBus;
+  /** Has something done once the transaction has committed, before its caller goes on. Nothing of it is an error then. */
+  afterCommit(task: () => unknown): void;
 }
 
 /** Told of every statement before it runs, with its values unless Prisma runs it: for tests. */

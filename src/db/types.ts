@@ -24,6 +24,7 @@ export const int8 = type<number>('int8', 20);
 export const int2 = type<number>('int2', 21);
 export const int4 = type<number>('int4', 23);
 export const text = type<string>('text', 25);
+export const varchar = type<string>('varchar', 1043);
 export const float8 = type<number>('float8', 701);
 export const date = type<Date>('timestamptz', 1184);
 export const uuid = type<string>('uuid', 2950);

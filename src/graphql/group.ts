@@ -10,7 +10,7 @@ import { addressProblem } from '../model/text.ts';
 import { GROUP_STATES, type GroupState, stateAt, type Validity } from '../model/validity.ts';
 import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
-import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { connectionOf } from './connection.ts';
 import type { Context } from './context.ts';
 import { forEachName } from './each.ts';
 import { NODE, pageComplexity } from './limits.ts';
@@ -47,7 +47,8 @@ export const ValidityType = builder.objectRef<Validity>('Validity').implement({
 
 builder.node(GroupRef, {
   description: 'A group of the app. An application sees all of them, a user those that it is a member of.',
-  id: { resolve: ({ gid }) => gid },
+  id: { resolve: ({ gid }) => gid, parse: (text) => readGid(text).number },
+  loadMany: (gids, { load }) => Promise.all(gids.map((gid) => load.group.load(gid))),
   fields: (t) => ({
     gid: t.exposeID('gid', { description: 'Its number, a decimal string: from 1,000 on, below 2⁵³, never used again.' }),
     ...plainSettingFields(t),
@@ -171,10 +172,7 @@ const GroupOrder = builder.inputType('GroupOrder', {
 
 /** The arguments of every list of groups. */
 export const groupPageArgs = builder.args((t) => ({
-  first: t.int({ description: PAGE_ARGS.first }),
-  after: t.string({ description: PAGE_ARGS.after }),
-  last: t.int({ description: PAGE_ARGS.last }),
-  before: t.string({ description: PAGE_ARGS.before }),
+  ...t.connectionArgs(),
   filter: t.field({ type: GroupFilter, description: 'Which groups; all where it is left out.' }),
   orderBy: t.field({ type: GroupOrder, description: 'In which order; by gid where it is left out.' }),
 }));

@@ -30,7 +30,7 @@ import { editMembers } from './write/edit-members.ts';
 import { editTypeEntries } from './write/edit-type-entries.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
 import { membersBesides } from './write/replace-members.ts';
-import { announce, GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
+import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
 export interface GroupChanged {
@@ -122,7 +122,6 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
   };
   const queue = JSON.stringify(['groupAdd', viewer.appId, viewer.address, request?.key]);
   const result = await (request ? db.exclusive(queue, create) : db.transaction(create));
-  announce(db, viewer, result);
   return changed(db, viewer, result);
 }
 

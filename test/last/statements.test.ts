@@ -1,7 +1,7 @@
 /** That the tests ran every statement on both databases, and that each one of several forms is as it says that it is. */
 import { PGlite } from '@electric-sql/pglite';
 import { afterAll, expect, inject, test } from 'vitest';
-import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/client.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
 import type { DatabaseKind } from '../../src/db/sql.ts';
 import { registeredStatements } from '../../src/db/sql.ts';
 import { registeredFamilies } from '../../src/db/where.ts';

@@ -183,7 +183,7 @@ describe('a revoked token', () => {
     const other = db.openAnother({ observe: recorder.observe });
     const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: TEST_CONFIG as Config });
     atEnd(() => gateway.close());
-    for (let n = 0; n < 200; n++) other.hints.publishRevocation(false);
+    for (let n = 0; n < 200; n++) void other.hints.publishRevocation(false);
     // In ten seconds the loop alone comes to twenty.
     await eventually(
       () => recorder.statements.filter(({ name }) => name === 'token_revocations').length,

@@ -2,7 +2,7 @@ import { openAsBlob } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { inject } from 'vitest';
-import { PGLITE_OPTIONS } from '../../src/db/client.ts';
+import { PGLITE_OPTIONS } from '../../src/db/embedded.ts';
 import { temporaryFolder } from './folder.ts';
 
 /** A data folder as a gateway leaves it that ends before its first token: the first start is then six seconds shorter. */

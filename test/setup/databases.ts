@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { openEmbedded, openPostgres, PGLITE_OPTIONS } from '../../src/db/client.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { openPostgres } from '../../src/db/postgres.ts';
 import { forgetRan, writeThere } from './ran.ts';
 
 declare module 'vitest' {

@@ -20,7 +20,7 @@ export function interrupted<D extends Database>(db: D, name: string, happens: ()
   const within =
     <T>(run: (tx: Tx) => Promise<T>) =>
     (tx: Tx) =>
-      run({ inTransaction: true, query: query(tx) });
+      run({ inTransaction: true, hints: tx.hints, afterCommit: (task) => tx.afterCommit(task), query: query(tx) });
   return altered(db, {
     query: query(db),
     transaction: (run) => db.transaction(within(run)),

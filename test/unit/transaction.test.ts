@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Given, Statement, Tx } from '../../src/db/sql.ts';
-import { type Attempt, KeyedQueue, withDeadline, withRetries } from '../../src/db/transaction.ts';
+import { HintBus } from '../../src/db/hint-bus.ts';
+import type { Given, Statement } from '../../src/db/sql.ts';
+import { type Attempt, KeyedQueue, OpenTx, withRetries } from '../../src/db/transaction.ts';
 import { int4 } from '../../src/db/types.ts';
 import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 
@@ -59,10 +60,10 @@ describe('KeyedQueue', () => {
 });
 
 describe('withRetries', () => {
-  const tx: Tx = { inTransaction: true, query: async () => [] };
+  const tx = new OpenTx(new HintBus(), async () => []);
   const counted = () => {
     const counter = { attempts: 0 };
-    const attempt: Attempt = (run) => {
+    const attempt: Attempt<OpenTx> = (run) => {
       counter.attempts++;
       return run(tx);
     };
@@ -102,17 +103,14 @@ describe('withRetries', () => {
   });
 });
 
-describe('withDeadline', () => {
+describe('OpenTx', () => {
   test('passes statements on until the time is up, then none', async () => {
     const asked: unknown[] = [];
-    const inner = {
-      inTransaction: true as const,
-      query: async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
-        asked.push([statement, ...given]);
-        return [{ one: 1 }] as Row[];
-      },
+    const query = async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+      asked.push([statement, ...given]);
+      return [{ one: 1 }] as Row[];
     };
-    const tx = withDeadline(inner, 100);
+    const tx = new OpenTx(new HintBus(), query, 100);
     const statement: Statement<readonly [number], { one: number }> = {
       name: 'one',
       parameters: [int4],

@@ -54,7 +54,7 @@ async function newGroup() {
 
 type Group = Awaited<ReturnType<typeof newGroup>>;
 
-const watch = (hub: WatchHub, { viewer, gid }: Group, after?: string) => watchGroup(hub, viewer, { gid: Number(gid), after });
+const watch = (hub: WatchHub, { viewer, gid }: Group, after?: string) => watchGroup(hub, viewer, { gid: readGid(gid), after });
 
 /** A stream behind its Ready, with what comes next asked for. */
 async function live<T>(stream: AsyncGenerator<T, void>) {

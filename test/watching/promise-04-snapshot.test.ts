@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { WatchHub } from '../../src/changes/streams/hub.ts';
 import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import type { Database } from '../../src/db/client.ts';
+import { readGid } from '../../src/model/gid.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { GROUP_CHANGES, listen, TRANSPORTS, watchOver } from '../setup/watch.ts';
 import { addGroup, addresses, deleteGroup, editMembers, setGroup, withOther } from './setup.ts';
@@ -106,7 +107,7 @@ async function untilReady(gid: string, during: (name: string, pages: number) => 
   const log = pino({ level: 'silent' });
   const hub = new WatchHub({ db: withOther(gateway.db, { query }), log, hints: false, pollInterval: 3_600_000 });
   const told: unknown[] = [];
-  for await (const event of watchGroup(hub, caller.viewer, { gid: Number(gid), snapshot: true })) {
+  for await (const event of watchGroup(hub, caller.viewer, { gid: readGid(gid), snapshot: true })) {
     if (event.type === 'change') told.push([event.record.kind, event.record.version]);
     else told.push([event.type, event.version]);
     if (event.type === 'ready') break;

@@ -37,7 +37,9 @@ const APPEND = statement({
     order by r.ord`,
 });
 
-/** Writes records and moves the head, in the writer's transaction under the group's lock. */
+/**
+ * Writes records and moves the head, in the writer's transaction under the group's lock. Watchers are told after its commit.
+ */
 export async function appendChanges(tx: Tx, head: LogHead, changes: readonly NewChange[]): Promise<void> {
   if (changes.length === 0) return;
   const marks = changes.map(newMark);
@@ -59,4 +61,6 @@ export async function appendChanges(tx: Tx, head: LogHead, changes: readonly New
     head.memberCount,
     head.joins,
   ]);
+  const hint = { appId: head.appId, gid: head.gid, version: head.version };
+  tx.afterCommit(() => tx.hints.publish(hint));
 }

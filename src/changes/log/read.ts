@@ -3,8 +3,9 @@ import { pick } from '../../db/table.ts';
 import { bool, int4, int8, nullable, nullableColumns, type RowOf } from '../../db/types.ts';
 import { apps, changes } from '../../generated/tables.ts';
 import { StreamEndError } from '../../model/errors.ts';
+import { plainSettings } from '../../model/plain-settings.ts';
 import type { CommitPosition } from './cursor.ts';
-import { CHANGE_KINDS, type ChangeData, type ChangeKind } from './records.ts';
+import { CHANGE_KINDS, type ChangeData, type ChangeKind, type RecordedSettings } from './records.ts';
 
 /** A record of the log as it is kept. */
 export type ChangeRecord = ChangeData & {
@@ -36,7 +37,12 @@ const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kin
 export function recordOf(row: ChangeRow): ChangeRecord {
   const { generation, xid, id, kind, data, ...rest } = WHOLE.decode(row);
   const position = { generation, xid, id };
-  return { ...data, ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
+  return { ...whole(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
+}
+
+/** A record from before a setting was there has what a new group has. */
+function whole(data: { settings?: RecordedSettings }): object {
+  return data.settings ? { ...data, settings: { ...data.settings, ...plainSettings(data.settings) } } : data;
 }
 
 /** How much one reader takes at a time: it holds no more while it is stalled. */

@@ -4,6 +4,7 @@ import { pick } from '../../db/table.ts';
 import { bool, int4, int8, nullable, type RowOf, text } from '../../db/types.ts';
 import { changes, groups } from '../../generated/tables.ts';
 import { GroupNotFoundError, StreamEndError } from '../../model/errors.ts';
+import type { Gid } from '../../model/gid.ts';
 import { decodeCursor, encodeGroupCursor, encodeSnapshotCursor, type GroupPosition } from '../log/cursor.ts';
 import { type ChangeRecord, readGroupLog } from '../log/read.ts';
 import type { ChangeEvent } from './events.ts';
@@ -13,8 +14,7 @@ import { snapshotPages } from './snapshot.ts';
 import type { Subscriber } from './subscriber.ts';
 
 export interface GroupStreamArgs {
-  /** 0 for a gid that cannot be one. */
-  gid: number;
+  gid: Gid;
   /** The cursor to go on from. */
   after?: string | null;
   /** Begin with all members; not together with `after`. */
@@ -56,7 +56,9 @@ const MARKS = statement({
  */
 export function watchGroup(hub: WatchHub, viewer: Viewer, args: GroupStreamArgs): AsyncGenerator<ChangeEvent, void> {
   return hub.open(viewer, (subscriber) =>
-    hub.withGroup(viewer.appId, args.gid, subscriber, (tail) => new GroupStream(hub, viewer, args, subscriber, tail).run()),
+    hub.withGroup(viewer.appId, args.gid.number, subscriber, (tail) =>
+      new GroupStream(hub, viewer, args, subscriber, tail).run(),
+    ),
   );
 }
 
@@ -80,14 +82,14 @@ class GroupStream {
     this.#args = args;
     this.#subscriber = subscriber;
     this.#tail = tail;
-    this.#position = { gid: args.gid, version: 0, mark: 0 };
+    this.#position = { gid: args.gid.number, version: 0, mark: 0 };
   }
 
   async *run(): AsyncGenerator<ChangeEvent, void> {
     const head = await this.#head();
     const snapshot = await this.#begin(head);
     if (snapshot) {
-      if (head.deleted) throw new GroupNotFoundError(this.#args.gid);
+      if (head.deleted) throw new GroupNotFoundError(this.#args.gid.text);
       yield* this.#snapshot(head);
     }
     // Whoever comes back with the cursor of its deletion.
@@ -97,13 +99,13 @@ class GroupStream {
 
   async #head(): Promise<Head> {
     const head = await this.#readHead();
-    if (!head || (this.#viewer.address !== null && head.joined === null)) throw new GroupNotFoundError(this.#args.gid);
+    if (!head || (this.#viewer.address !== null && head.joined === null)) throw new GroupNotFoundError(this.#args.gid.text);
     return head;
   }
 
   async #readHead(): Promise<Head | undefined> {
     const { known } = this.#tail;
-    const [head] = await this.#sql.query(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
+    const [head] = await this.#sql.query(HEAD, [this.#viewer.appId, this.#args.gid.number, this.#viewer.address]);
     const history = this.#tail.meet(known, head);
     this.#history ??= history;
     return head;
@@ -111,10 +113,11 @@ class GroupStream {
 
   /** Finds the position to begin at. Gives true for a stream that begins with a snapshot. */
   async #begin(head: Head): Promise<boolean> {
-    const { gid, after, snapshot = false } = this.#args;
+    const { after, snapshot = false } = this.#args;
+    const gid = this.#args.gid.number;
     const end = { gid, version: head.version, mark: head.mark };
     if (after == null) {
-      if (head.deleted || head.left !== null) throw new GroupNotFoundError(this.#args.gid);
+      if (head.deleted || head.left !== null) throw new GroupNotFoundError(this.#args.gid.text);
       this.#position = end;
       return snapshot;
     }
@@ -147,7 +150,7 @@ class GroupStream {
 
   /** All members, in pages read by key with no transaction between them. The position stays that of before the first page. */
   async *#snapshot(head: Head): AsyncGenerator<ChangeEvent, void> {
-    const { gid } = this.#args;
+    const gid = this.#args.gid.number;
     const cursor = encodeSnapshotCursor(gid);
     let page = 0;
     for await (const { settings, members } of snapshotPages(this.#sql, this.#viewer.appId, gid)) {

@@ -1,8 +1,8 @@
 import { requireScope, type Viewer } from '../../access/viewer.ts';
 import type { Database } from '../../db/client.ts';
 import type { Sql } from '../../db/sql.ts';
-import { decide, isRoundRobin } from '../../model/decision.ts';
-import { GroupNotFoundError, MessageRefusedError, NotAllowedError } from '../../model/errors.ts';
+import { decide, isRoundRobin, MessageRefusedError } from '../../model/decision.ts';
+import { GroupNotFoundError, NotAllowedError } from '../../model/errors.ts';
 import { Flag } from '../../model/flags.ts';
 import { readGid } from '../../model/gid.ts';
 import type { Group } from '../../model/group.ts';

@@ -203,16 +203,8 @@ export async function writeGroup(
       if (idempotency) await keepOutcome(tx, idempotency, outcome);
       return { ...outcome, group: write.group };
     });
-    if (result) {
-      announce(db, viewer, result);
-      return result;
-    }
+    if (result) return result;
   }
-}
-
-/** Tells watchers, after commit, where the group's log stands. */
-export function announce(db: Database, { appId }: Viewer, { position: { gid, version } }: WriteResult): void {
-  db.hints.publish({ appId, gid, version });
 }
 
 /** Who writes; without a token the gateway itself. */
@@ -255,20 +247,18 @@ async function lockGroup(
 
 /** Records what is due of a group; nothing where another was first, or it is gone. */
 export async function settleDue(db: Database, appId: number, gid: number): Promise<void> {
-  const version = await db.exclusive(`${appId}:${gid}`, async (tx) => {
-    const locked = await lockGroup(tx, { viewer: { appId, address: null }, gid: gidOf(gid) });
-    return locked.due && recordDue(locked.write, locked.due);
+  await db.exclusive(`${appId}:${gid}`, async (tx) => {
+    const { write, due } = await lockGroup(tx, { viewer: { appId, address: null }, gid: gidOf(gid) });
+    if (due) await recordDue(write, due);
   });
-  if (version) db.hints.publish({ appId, gid, version });
 }
 
-/** Records that the group started or expired, and returns the version then. The actor is the gateway itself. */
-async function recordDue(write: GroupWrite, { start, expiry }: Due): Promise<number> {
+/** Records that the group started or expired. The actor is the gateway itself. */
+async function recordDue(write: GroupWrite, { start, expiry }: Due): Promise<void> {
   const head = { ...write.head, actor: null };
   await write.tx.query(CLEAR_DUE, [head.appId, head.gid, start !== null, expiry !== null, head.generation]);
   const changes: NewChange[] = [];
   if (start) changes.push({ kind: 'GROUP_STARTED', due: start.getTime(), memberCount: head.memberCount });
   if (expiry) changes.push({ kind: 'GROUP_EXPIRED', due: expiry.getTime(), memberCount: head.memberCount });
   await appendChanges(write.tx, head, changes);
-  return head.version;
 }
