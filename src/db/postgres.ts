@@ -87,7 +87,7 @@ export function openPostgres(options: PostgresOptions): Database {
     kind: 'postgres',
     schema,
     hints,
-    ...recordKeeping(prisma, hints),
+    ...recordKeeping(prisma, hints, observe),
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
     query: async (statement, ...given) => {
