@@ -1,16 +1,16 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Database, DatabaseOptions } from './client.ts';
-import { sqlState, translateDriverError } from './driver-errors.ts';
+import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
-import { type Migration, migrate } from './migrate.ts';
+import { migrate } from './migrate.ts';
 import { observed } from './observe.ts';
 import { openRecords, recordKeeping } from './records.ts';
-import { DatabaseSetupError, quoted, readServerUrl, type ServerUrl } from './server-url.ts';
-import { checkSession, startupOptions } from './session.ts';
-import { INT8, parseInt8, type Sql, type StatementObserver, statement } from './sql.ts';
+import { withinSchema } from './schema.ts';
+import { DatabaseSetupError, readServerUrl } from './server-url.ts';
+import { checkSession, ownSessions, pooledSessions } from './session.ts';
+import { INT8, parseInt8, type Sql, type StatementObserver } from './sql.ts';
 import { KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
-import { bool, catalogName } from './types.ts';
 
 export interface PostgresOptions extends DatabaseOptions {
   url: string;
@@ -22,7 +22,6 @@ export interface PostgresOptions extends DatabaseOptions {
 
 const BEGIN = 'begin isolation level read committed read write';
 const MIGRATION_LOCK = "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))";
-const PRIVILEGE_MISSING = '42501';
 const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
 
 const pgTypes = {
@@ -30,64 +29,12 @@ const pgTypes = {
     oid === INT8 ? parseInt8 : pg.types.getTypeParser(oid, format as 'text'),
 };
 
-const FIND_SCHEMA = statement({
-  name: 'schema_find',
-  parameters: [catalogName],
-  columns: { found: bool, role: catalogName },
-  text: 'select exists (select from pg_namespace where nspname = $1) as found, current_user as role',
-  only: 'postgres',
-});
-
-/** The settings of connections to a server. */
-function connecting({ connectionString, options }: ServerUrl, schema: string): pg.PoolConfig {
-  return { connectionString, options: [options, startupOptions(schema)].filter(Boolean).join(' ') };
-}
-
-/**
- * The settings of connections to a pooler in transaction mode. A pooler refuses startup options, and a session that it shares
- * may have the settings of another client, so they belong on the role, as the README says; except the time zone, which
- * PgBouncer keeps for each client.
- */
-function connectingToPooler({ connectionString, options }: ServerUrl): pg.PoolConfig {
-  const onConnect = async (client: pg.ClientBase) => void (await client.query("set timezone = 'UTC'"));
-  return { connectionString, options, onConnect };
-}
-
 function queryOn(client: pg.Pool | pg.PoolClient, observe: StatementObserver | undefined): Sql['query'] {
   return observed(observe, async ({ name, text, planEachTime }, values) => {
     const kept = planEachTime ? undefined : name;
     const { rows } = await client.query({ name: kept, text, values: [...values], types: pgTypes });
     return rows;
   });
-}
-
-/** Creates the schema if needed, and the tables. */
-async function migrateSchema(
-  client: pg.PoolClient,
-  query: Sql['query'],
-  schema: string,
-  migrations: readonly Migration[] | undefined,
-): Promise<string[]> {
-  const sql = { query };
-  const [existing] = await sql.query(FIND_SCHEMA, [schema]);
-  const role = quoted(existing?.role ?? '');
-  try {
-    if (!existing?.found) await client.query(`create schema ${quoted(schema)}`);
-  } catch (error) {
-    if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
-    throw new DatabaseSetupError(
-      `The schema ${schema} does not exist, and the role may not create it: run create schema ${quoted(schema)} authorization ${role};`,
-    );
-  }
-  try {
-    return await migrate(sql, (statements) => client.query(statements), migrations);
-  } catch (error) {
-    if (sqlState((error as Error).cause) !== PRIVILEGE_MISSING) throw error;
-    throw new DatabaseSetupError(
-      `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own with ?schema= in DATABASE_URL`,
-      { cause: error },
-    );
-  }
 }
 
 /** PostgreSQL through one pool, which Prisma shares. */
@@ -102,7 +49,7 @@ export function openPostgres(options: PostgresOptions): Database {
   const pooled = direct !== server;
   const timeouts = { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
   const pool = new pg.Pool({
-    ...(pooled ? connectingToPooler(server) : { ...connecting(server, schema), ...timeouts }),
+    ...(pooled ? pooledSessions(server) : { ...ownSessions(server, schema), ...timeouts }),
     application_name: 'rollcall',
     max: options.poolSize,
     idleTimeoutMillis: 0,
@@ -140,7 +87,7 @@ export function openPostgres(options: PostgresOptions): Database {
     kind: 'postgres',
     schema,
     hints,
-    ...recordKeeping(prisma, hints),
+    ...recordKeeping(prisma, hints, observe),
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
     query: async (statement, ...given) => {
@@ -153,11 +100,14 @@ export function openPostgres(options: PostgresOptions): Database {
     async migrate(migrations) {
       // Neither the wait for another gateway nor a long migration may time out, whatever the role's setting.
       const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
+      const migrating = new pg.Pool({ ...ownSessions(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
       const client = await migrating.connect();
       try {
         await client.query(MIGRATION_LOCK);
-        const applied = await migrateSchema(client, queryOn(client, observe), schema, migrations);
+        const execute = (script: string) => client.query(script);
+        const applied = await withinSchema({ query: queryOn(client, observe) }, schema, execute, (sql) =>
+          migrate(sql, execute, migrations),
+        );
         await checkSession({ query }, schema);
         return applied;
       } finally {

@@ -12,7 +12,8 @@ export interface ServerUrl {
   options?: string;
 }
 
-const MAX_NAME = 63; // bytes
+// PostgreSQL allows more in quoted names, but a quote would break Prisma's statements.
+const NAME = /^[A-Za-z_][\w-]{0,62}$/;
 
 /**
  * Reads the URL of a PostgreSQL server. The driver does not know `schema`, and its `options` would replace ours.
@@ -23,8 +24,10 @@ export function readServerUrl(text: string): ServerUrl {
   const schema = url.searchParams.get('schema') ?? undefined;
   const options = url.searchParams.get('options') ?? undefined;
   if (schema === undefined && options === undefined) return { connectionString: text };
-  if (schema !== undefined && (schema === '' || schema.includes('\0') || Buffer.byteLength(schema) > MAX_NAME)) {
-    throw new DatabaseSetupError(`The schema in a database's URL must be a name of 1 to ${MAX_NAME} bytes.`);
+  if (schema !== undefined && !NAME.test(schema)) {
+    throw new DatabaseSetupError(
+      'The schema in the URL of a database must be 1 to 63 letters, digits, underscores and dashes, with a letter or underscore first.',
+    );
   }
   url.searchParams.delete('schema');
   url.searchParams.delete('options');

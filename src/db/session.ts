@@ -1,9 +1,10 @@
-import { DatabaseSetupError, quoted } from './server-url.ts';
+import type { ClientBase, PoolConfig } from 'pg';
+import { DatabaseSetupError, quoted, type ServerUrl } from './server-url.ts';
 import { type Sql, statement } from './sql.ts';
 import { catalogName, nullable, text } from './types.ts';
 
 /** Settings of every session, whatever those of server, database and role. Prisma's adapters write times as if in UTC. */
-export function sessionSettings(schema: string): Readonly<Record<string, string>> {
+function sessionSettings(schema: string): Readonly<Record<string, string>> {
   return {
     timezone: 'UTC',
     search_path: quoted(schema),
@@ -12,11 +13,19 @@ export function sessionSettings(schema: string): Readonly<Record<string, string>
   };
 }
 
-/** The settings as startup `options` of a connection, which cost no statement. */
-export function startupOptions(schema: string): string {
-  return Object.entries(sessionSettings(schema))
-    .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
-    .join(' ');
+/** Options of direct sessions: our settings as startup options, after those of the URL. */
+export function ownSessions({ connectionString, options }: ServerUrl, schema: string): PoolConfig {
+  const ours = Object.entries(sessionSettings(schema)).map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`);
+  return { connectionString, options: [...(options ? [options] : []), ...ours].join(' ') };
+}
+
+/**
+ * Options of sessions through a pooler in transaction mode. It refuses startup options, and settings that a statement makes may
+ * end up with another client, so they must be set on the role; except the time zone, which PgBouncer tracks per client.
+ */
+export function pooledSessions({ connectionString, options }: ServerUrl): PoolConfig {
+  const onConnect = async (client: ClientBase) => void (await client.query("set timezone = 'UTC'"));
+  return { connectionString, options, onConnect };
 }
 
 /** The settings as a script: `set search_path` would take a list in quotes for one name. */

@@ -63,7 +63,8 @@ export async function pruneChanges(
   purge: (db: Database, appId: number, gid: number) => Promise<void>,
 ): Promise<number> {
   let pruned = 0;
-  for (const { id: appId } of await db.prisma.app.findMany({ select: { id: true }, orderBy: { id: 'asc' } })) {
+  const apps = await db.records(({ app }) => app.findMany({ select: { id: true }, orderBy: { id: 'asc' } }));
+  for (const { id: appId } of apps) {
     pruned += await repeat(() => db.transaction((tx) => pruneBatch(tx, appId, retention)));
     await repeat(async () => (await db.query(PRUNE_FORMER, [appId, retention])).length);
     await repeat(async () => {
