@@ -15,7 +15,7 @@ const FIND = statement({
 const PRIVILEGE_MISSING = '42501';
 
 /**
- * Creates the schema if needed, then runs `migrate`, which creates the tables.
+ * Creates the schema if needed, then runs `makeTables`.
  * @throws DatabaseSetupError that says what to do if the role may not do this
  */
 export async function withinSchema<T>(
