@@ -110,14 +110,49 @@ const NOTIFY = statement({
  * @param url of the server itself: LISTEN does not work through a pooler
  */
 export async function listenNotify(db: Database, url: string, hear: HintListener, log: Logger): Promise<HintTransport> {
-  const channel = channelOf(db.schema);
-  let closed = false;
-  let client: pg.Client | undefined;
-  let echo: (() => void) | undefined;
+  const listener = new NotifyListener(db, url, hear, log);
+  await listener.start();
+  return listener;
+}
 
-  async function connect(): Promise<void> {
+class NotifyListener implements HintTransport {
+  readonly #db: Database;
+  readonly #url: string;
+  readonly #hear: HintListener;
+  readonly #log: Logger;
+  readonly #channel: string;
+  #closed = false;
+  #client: pg.Client | undefined;
+  #onEcho: (() => void) | undefined;
+
+  constructor(db: Database, url: string, hear: HintListener, log: Logger) {
+    this.#db = db;
+    this.#url = url;
+    this.#hear = hear;
+    this.#log = log;
+    this.#channel = channelOf(db.schema);
+  }
+
+  async start(): Promise<void> {
+    await this.#connect().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'could not LISTEN for hints');
+      void this.#reconnect();
+    });
+    void this.#checkEcho().catch(() => {});
+  }
+
+  async send(payloads: readonly string[]): Promise<void> {
+    for (const payload of payloads) await this.#db.query(NOTIFY, [this.#channel, payload]);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client?.end().catch(() => {});
+  }
+
+  async #connect(): Promise<void> {
     const opened = new pg.Client({
-      connectionString: url,
+      connectionString: this.#url,
       application_name: 'rollcall-hints',
       keepAlive: true,
       connectionTimeoutMillis: CONNECTED_WITHIN,
@@ -125,29 +160,29 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
     });
     opened.on('error', () => {}); // 'end' follows
     opened.on('notification', ({ payload = '' }) => {
-      if (payload.startsWith('echo')) echo?.();
-      else hear(payload);
+      if (payload.startsWith('echo')) this.#onEcho?.();
+      else this.#hear(payload);
     });
     try {
       await opened.connect();
-      await opened.query(`listen ${channel}`);
-      if (closed) throw new Error('closed meanwhile');
+      await opened.query(`listen ${this.#channel}`);
+      if (this.#closed) throw new Error('closed meanwhile');
     } catch (error) {
       void opened.end();
       throw error;
     }
-    client = opened;
+    this.#client = opened;
     // Only now: the loop that tries handles earlier failures itself; otherwise each of them would start another loop.
     opened.once('end', () => {
-      if (!closed) void reconnect();
+      if (!this.#closed) void this.#reconnect();
     });
   }
 
-  async function reconnect(): Promise<void> {
-    log.warn('the connection for hints was lost; the poll carries them until it is back');
-    while (!closed) {
+  async #reconnect(): Promise<void> {
+    this.#log.warn('the connection for hints was lost; the poll carries them until it is back');
+    while (!this.#closed) {
       await sleep(RECONNECT, undefined, { ref: false });
-      const back = await connect().then(
+      const back = await this.#connect().then(
         () => true,
         () => false,
       );
@@ -156,30 +191,15 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
   }
 
   /** Through a pooler in transaction mode LISTEN succeeds but receives nothing. */
-  async function checkEcho(): Promise<void> {
+  async #checkEcho(): Promise<void> {
     const heard = new Promise<boolean>((resolve) => {
-      echo = () => resolve(true);
+      this.#onEcho = () => resolve(true);
     });
-    await db.query(NOTIFY, [channel, 'echo']);
+    await this.#db.query(NOTIFY, [this.#channel, 'echo']);
     if (await Promise.race([heard, sleep(ECHO_WITHIN, false, { ref: false })])) return;
-    if (!closed)
-      log.warn('LISTEN hears nothing, as behind a pooler: set DIRECT_DATABASE_URL. Until then the poll carries the hints.');
+    if (!this.#closed)
+      this.#log.warn('LISTEN hears nothing, as behind a pooler: set DIRECT_DATABASE_URL. Until then the poll carries the hints.');
   }
-
-  await connect().catch((error: unknown) => {
-    log.warn({ err: error }, 'could not LISTEN for hints');
-    void reconnect();
-  });
-  void checkEcho().catch(() => {});
-  return {
-    async send(payloads) {
-      for (const payload of payloads) await db.query(NOTIFY, [channel, payload]);
-    },
-    async close() {
-      closed = true;
-      await client?.end().catch(() => {});
-    },
-  };
 }
 
 /**

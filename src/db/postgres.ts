@@ -3,14 +3,14 @@ import pg from 'pg';
 import type { Database, DatabaseOptions } from './client.ts';
 import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
-import { migrate } from './migrate.ts';
+import { type Migration, migrate } from './migrate.ts';
 import { observed } from './observe.ts';
 import { openRecords, recordKeeping } from './records.ts';
 import { withinSchema } from './schema.ts';
 import { DatabaseSetupError, readServerUrl } from './server-url.ts';
 import { checkSession, ownSessions, pooledSessions } from './session.ts';
 import { INT8, parseInt8, type Sql, type StatementObserver } from './sql.ts';
-import { KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
+import { type Attempt, KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
 
 export interface PostgresOptions extends DatabaseOptions {
   url: string;
@@ -22,7 +22,7 @@ export interface PostgresOptions extends DatabaseOptions {
 
 const BEGIN = 'begin isolation level read committed read write';
 const MIGRATION_LOCK = "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))";
-const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
+const ROLLED_BACK = 'The transaction was rolled back by the database';
 
 const pgTypes = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
@@ -37,19 +37,24 @@ function queryOn(client: pg.Pool | pg.PoolClient, observe: StatementObserver | u
   });
 }
 
-/** PostgreSQL through one pool, which Prisma shares. */
-export function openPostgres(options: PostgresOptions): Database {
-  const { statementTimeout, transactionTimeout, observe } = options;
-  const server = readServerUrl(options.url);
-  const direct = options.directUrl === undefined ? server : readServerUrl(options.directUrl);
+/** The URLs of the server, by way of a pooler if there is one and directly, and the schema of both. */
+function serversOf({ url, directUrl }: PostgresOptions) {
+  const server = readServerUrl(url);
+  const direct = directUrl === undefined ? server : readServerUrl(directUrl);
   const schema = server.schema ?? 'public';
   if ((direct.schema ?? schema) !== schema) {
     throw new DatabaseSetupError('DIRECT_DATABASE_URL must have the same schema= as DATABASE_URL, or none.');
   }
-  const pooled = direct !== server;
+  return { server, direct, schema };
+}
+
+type Servers = ReturnType<typeof serversOf>;
+
+function openPool({ server, direct, schema }: Servers, options: PostgresOptions): pg.Pool {
+  const { statementTimeout, transactionTimeout } = options;
   const timeouts = { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
   const pool = new pg.Pool({
-    ...(pooled ? pooledSessions(server) : { ...ownSessions(server, schema), ...timeouts }),
+    ...(direct === server ? { ...ownSessions(server, schema), ...timeouts } : pooledSessions(server)),
     application_name: 'rollcall',
     max: options.poolSize,
     idleTimeoutMillis: 0,
@@ -58,17 +63,19 @@ export function openPostgres(options: PostgresOptions): Database {
   pool.on('error', (error) => options.onError?.(error));
   // Without a listener, a connection lost while in use would end the process; the next statement on it fails anyway.
   pool.on('connect', (client) => client.on('error', () => {}));
-  const hints = new HintBus();
-  const query = queryOn(pool, observe);
+  return pool;
+}
 
-  async function attempt<T>(body: (tx: OpenTx) => Promise<T>): Promise<T> {
+/** Runs transactions on the pool's connections. */
+function attemptOn(pool: pg.Pool, hints: HintBus, { transactionTimeout, observe }: PostgresOptions): Attempt<OpenTx> {
+  return async (body) => {
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
       await client.query(BEGIN);
       const result = await body(new OpenTx(hints, queryOn(client, observe), transactionTimeout));
       const { command } = await client.query('commit');
-      if (command !== 'COMMIT') throw new Error(READ_ONLY_FAILED);
+      if (command !== 'COMMIT') throw new Error(ROLLED_BACK);
       return result;
     } catch (error) {
       await client.query('rollback').catch((failure: Error) => {
@@ -78,11 +85,41 @@ export function openPostgres(options: PostgresOptions): Database {
     } finally {
       client.release(broken);
     }
+  };
+}
+
+/** Creates the schema and the tables, on a connection of its own. */
+async function migrateDirectly(
+  { direct, schema }: Servers,
+  observe: StatementObserver | undefined,
+  migrations: readonly Migration[] | undefined,
+): Promise<string[]> {
+  // Neither the wait for another gateway nor a long migration may time out, whatever the role's setting.
+  const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
+  const migrating = new pg.Pool({ ...ownSessions(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
+  const client = await migrating.connect();
+  try {
+    await client.query(MIGRATION_LOCK);
+    const execute = (script: string) => client.query(script);
+    return await withinSchema({ query: queryOn(client, observe) }, schema, execute, (sql) => migrate(sql, execute, migrations));
+  } finally {
+    client.release(true); // the lock goes with the session
+    await migrating.end();
   }
+}
+
+/** PostgreSQL through one pool, which Prisma shares. */
+export function openPostgres(options: PostgresOptions): Database {
+  const { transactionTimeout, observe } = options;
+  const servers = serversOf(options);
+  const { schema } = servers;
+  const pool = openPool(servers, options);
+  const query = queryOn(pool, observe);
+  const hints = new HintBus();
+  const attempt = attemptOn(pool, hints, options);
   const queue = new KeyedQueue(MAX_WAITING_WRITERS);
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
-
   return {
     kind: 'postgres',
     schema,
@@ -98,22 +135,9 @@ export function openPostgres(options: PostgresOptions): Database {
       }
     },
     async migrate(migrations) {
-      // Neither the wait for another gateway nor a long migration may time out, whatever the role's setting.
-      const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const migrating = new pg.Pool({ ...ownSessions(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
-      const client = await migrating.connect();
-      try {
-        await client.query(MIGRATION_LOCK);
-        const execute = (script: string) => client.query(script);
-        const applied = await withinSchema({ query: queryOn(client, observe) }, schema, execute, (sql) =>
-          migrate(sql, execute, migrations),
-        );
-        await checkSession({ query }, schema);
-        return applied;
-      } finally {
-        client.release(true); // the lock goes with the session
-        await migrating.end();
-      }
+      const applied = await migrateDirectly(servers, observe, migrations);
+      await checkSession({ query }, schema);
+      return applied;
     },
     async close() {
       await prisma.$disconnect();

@@ -72,12 +72,34 @@ const entryKey = (key: EntryKey) => `${key.messageType} ${memberKey(key)}`;
 /** As many pages as one statement may read; each page reads one item more than it returns. */
 const pagesAtOnce = (args: PageArgs) => ({ maxBatchSize: Math.max(1, Math.floor(ROWS_A_STATEMENT / (pageSize(args) + 1))) });
 
+/** A loader for each set of arguments, made when it is first needed. */
+function byArguments<Args, Loader>(make: (args: Args) => Loader): (args: Args) => Loader {
+  const loaders = new Map<string, Loader>();
+  return (args) => {
+    const key = JSON.stringify(args);
+    const loader = loaders.get(key) ?? make(args);
+    loaders.set(key, loader);
+    return loader;
+  };
+}
+
 export function createLoaders(db: Database, viewer: Viewer): Loaders {
   const { appId } = viewer;
   const rows = { maxBatchSize: ROWS_A_STATEMENT };
-  const pages = new Map<string, DataLoader<number, Page<Member>>>();
-  const histories = new Map<string, DataLoader<number, Page<RecordedChange>>>();
-  const allowed = new Map<string, DataLoader<Group, Page<Member>, number>>();
+  const members = byArguments(
+    (args: MemberPageArgs) =>
+      new DataLoader((gids: readonly number[]) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args)),
+  );
+  const changes = byArguments(
+    (args: HistoryArgs) => new DataLoader((gids: readonly number[]) => pageHistories(db, viewer, gids, args), pagesAtOnce(args)),
+  );
+  const allowed = byArguments(
+    (args: AllowedArgs) =>
+      new DataLoader((groups: readonly Group[]) => pageAllowed(db, appId, groups, args), {
+        ...pagesAtOnce(args),
+        cacheKeyFn: ({ gid }) => gid,
+      }),
+  );
   return {
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
@@ -96,35 +118,8 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     ),
     entry: new DataLoader((keys) => findEntries(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
     standing: new DataLoader((keys) => findStandings(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
-    members(gid, args) {
-      const key = JSON.stringify(args);
-      let loader = pages.get(key);
-      if (!loader) {
-        loader = new DataLoader((gids) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args));
-        pages.set(key, loader);
-      }
-      return loader.load(gid);
-    },
-    changes(gid, args) {
-      const key = JSON.stringify(args);
-      let loader = histories.get(key);
-      if (!loader) {
-        loader = new DataLoader((gids) => pageHistories(db, viewer, gids, args), pagesAtOnce(args));
-        histories.set(key, loader);
-      }
-      return loader.load(gid);
-    },
-    allowed(group, args) {
-      const key = JSON.stringify(args);
-      let loader = allowed.get(key);
-      if (!loader) {
-        loader = new DataLoader((groups) => pageAllowed(db, appId, groups, args), {
-          ...pagesAtOnce(args),
-          cacheKeyFn: ({ gid }) => gid,
-        });
-        allowed.set(key, loader);
-      }
-      return loader.load(group);
-    },
+    members: (gid, args) => members(args).load(gid),
+    changes: (gid, args) => changes(args).load(gid),
+    allowed: (group, args) => allowed(args).load(group),
   };
 }

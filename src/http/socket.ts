@@ -12,6 +12,42 @@ const PING_EVERY = 12_000;
 const MAX_WAITING = 4 * 1024 * 1024;
 const INTERNAL_ERROR = 4500;
 
+type Send = (way: (written: (error?: Error | null) => void) => void) => Promise<void>;
+
+/**
+ * Sends messages, each resolving when the client has taken it. Never resolves for a client that is gone: nothing more is read
+ * from its streams, which end with the socket.
+ * @param onRead called when the buffer was full and the client has read from it
+ */
+function senderTo(socket: WebSocket, onRead: () => void): Send {
+  return (way) =>
+    new Promise((resolve) => {
+      let waits = false;
+      way((error) => {
+        if (error) return;
+        if (waits) onRead();
+        if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING) socket.resume();
+        resolve();
+      });
+      waits = socket.bufferedAmount > 0;
+      if (socket.bufferedAmount > MAX_WAITING) socket.pause();
+    });
+}
+
+/** Pings a client until its socket is closed. Returns a function to be called when the client shows that it is alive. */
+function startPings(socket: WebSocket): () => void {
+  let alive = true;
+  const pings = setInterval(() => {
+    if (!alive) return socket.terminate();
+    alive = false;
+    socket.ping();
+  }, PING_EVERY);
+  socket.once('close', () => clearInterval(pings));
+  return () => {
+    alive = true;
+  };
+}
+
 /**
  * Connects a socket to the protocol, which gets the client's messages and sends its own one by one as the client reads them.
  * Each message, and the operation that it begins, is handled under a request id of its own.
@@ -22,22 +58,16 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
   mask: (error: unknown) => GraphQLError,
 ): void {
   const { socket } = extra;
-  let alive = true;
-
-  /** Never resolves for a client that is gone: nothing more is read from its streams, which end with the socket. */
-  const send = (way: (written: (error?: Error | null) => void) => void) =>
-    new Promise<void>((resolve) => {
-      let waits = false;
-      way((error) => {
-        if (error) return;
-        if (waits) alive = true; // the buffer was full, and the client has read from it
-        if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING) socket.resume();
-        resolve();
-      });
-      waits = socket.bufferedAmount > 0;
-      if (socket.bufferedAmount > MAX_WAITING) socket.pause();
-    });
-
+  const markAlive = startPings(socket);
+  const send = senderTo(socket, markAlive);
+  const receive = async (handle: (message: string) => Promise<void>, message: string) => {
+    try {
+      await handle(message);
+    } catch (error) {
+      mask(error);
+      socket.close(INTERNAL_ERROR, 'Internal server error');
+    }
+  };
   const closed = opened(
     {
       protocol: socket.protocol,
@@ -45,30 +75,14 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
       close: (code, reason) => socket.close(code, reason),
       onMessage: (handle) =>
         socket.on('message', (data) => {
-          if (socket.readyState !== socket.OPEN) return;
-          void withRequestId(null, async () => {
-            try {
-              await handle(String(data));
-            } catch (error) {
-              mask(error);
-              socket.close(INTERNAL_ERROR, 'Internal server error');
-            }
-          });
+          if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, String(data)));
         }),
     },
     extra,
   );
-  const pings = setInterval(() => {
-    if (!alive) return socket.terminate();
-    alive = false;
-    socket.ping();
-  }, PING_EVERY);
   socket.on('ping', (data) => void send((written) => socket.pong(data, false, written)));
-  socket.on('pong', () => {
-    alive = true;
-  });
+  socket.on('pong', markAlive);
   socket.once('close', (code, reason) => {
-    clearInterval(pings);
     closed(code, String(reason)).catch(mask);
   });
 }
