@@ -39,7 +39,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
   readonly url: string;
   /** PostgreSQL only: the same database as another gateway sees it. */
   openAnother(options?: TestDatabaseOptions): Database;
-  /** The embedded database beneath. */
+  /** The embedded database itself. */
   readonly pglite?: PGlite;
 }
 
@@ -49,7 +49,7 @@ function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout =
   return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
 }
 
-/** A database that nobody else uses. */
+/** A database that nothing else uses. */
 export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   if (databaseKind === 'postgres') return openOnPostgres(await postgresUrl(options.empty), options);
   const pglite = await PGlite.create(
@@ -89,7 +89,7 @@ function testDatabase(db: Database, url: () => string, openAnother: TestDatabase
   };
 }
 
-/** A statement for this once, which the server does not keep by a name. Its rows are what the test says that they are. */
+/** A statement for one use, which the server does not keep under a name. The test declares the type of its rows. */
 export function sql<Row>(db: Sql, text: string, values: readonly unknown[] = []): Promise<Row[]> {
   const statement: Statement<readonly unknown[], unknown> = { name: '', text, parameters: [], columns: {} };
   return db.query(statement, values) as Promise<Row[]>;
@@ -109,7 +109,7 @@ export interface TestViewer {
   token: string;
 }
 
-/** A new app and its application token, as the gateway finds them. */
+/** A new app and its application token, as the gateway authenticates it. */
 export async function createViewer(db: Database, appName = `app-${randomBytes(5).toString('hex')}`): Promise<TestViewer> {
   const token = await addApp(db, appName);
   return { viewer: await viewerOf(db, token), token };

@@ -1,4 +1,4 @@
-/** Runs once before the tests of a project: makes the migrated database that each test file gets a copy of. */
+/** Runs once before the tests of a project: creates the migrated database of which each test file gets a copy. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -23,13 +23,13 @@ declare module 'vitest' {
   }
 }
 
-/** Where the tests' databases are made. */
+/** Where the tests' databases are created. */
 export interface PostgresServer {
   /** A database that exists, to connect to. */
   url: string;
   /** A migrated database, to be copied. */
   template: string;
-  /** What the names of this run's databases begin with. */
+  /** The prefix of the names of this run's databases. */
   prefix: string;
 }
 
@@ -88,9 +88,9 @@ async function setupPostgres(project: TestProject): Promise<Teardown> {
   }
 }
 
-/** A PostgreSQL of one's own. */
+/** Starts a PostgreSQL for this run. */
 export async function startServer(): Promise<{ url: string; stop: Teardown }> {
-  // In a process group of its own: Ctrl-C is for vitest, which then closes the pipe, when the tests' connections are gone.
+  // In a process group of its own: Ctrl-C must end only vitest, which closes the pipe when the tests' connections are closed.
   const child: ChildProcess = spawn(process.execPath, [fileURLToPath(new URL('postgres-server.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
@@ -125,7 +125,7 @@ export async function withClient<T>(url: string, run: (client: pg.Client) => Pro
   }
 }
 
-/** Those that files left, by failing or by Ctrl-C, and the template. */
+/** Drops databases that files left behind, by failing or by Ctrl-C, and the template. */
 async function dropDatabases(url: string, prefix: string): Promise<void> {
   await withClient(url, async (client) => {
     const { rows } = await client.query('select datname from pg_database where starts_with(datname, $1)', [prefix]);
