@@ -16,7 +16,7 @@ export interface HintTransport {
 }
 
 /** Called with each payload that any process sent, this one included. */
-export type HintListener = (payload: string) => void;
+export type PayloadListener = (payload: string) => void;
 
 /** Channels belong to the whole database, but gateways on different schemas must not hear each other. */
 function channelOf(schema: string): string {
@@ -59,7 +59,7 @@ function publishAll(payload: string, bus: HintBus): void {
  */
 export async function connectHints(
   db: Database,
-  open: (hear: HintListener) => Promise<HintTransport>,
+  open: (hear: PayloadListener) => Promise<HintTransport>,
   log: Logger,
 ): Promise<() => Promise<void>> {
   const waiting = new Map<string, Hint>();
@@ -109,7 +109,7 @@ const NOTIFY = statement({
  * it would take a lock over all commits.
  * @param url of the server itself: LISTEN does not work through a pooler
  */
-export async function listenNotify(db: Database, url: string, hear: HintListener, log: Logger): Promise<HintTransport> {
+export async function listenNotify(db: Database, url: string, hear: PayloadListener, log: Logger): Promise<HintTransport> {
   const listener = new NotifyListener(db, url, hear, log);
   await listener.start();
   return listener;
@@ -118,14 +118,14 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
 class NotifyListener implements HintTransport {
   readonly #db: Database;
   readonly #url: string;
-  readonly #hear: HintListener;
+  readonly #hear: PayloadListener;
   readonly #log: Logger;
   readonly #channel: string;
   #closed = false;
   #client: pg.Client | undefined;
   #onEcho: (() => void) | undefined;
 
-  constructor(db: Database, url: string, hear: HintListener, log: Logger) {
+  constructor(db: Database, url: string, hear: PayloadListener, log: Logger) {
     this.#db = db;
     this.#url = url;
     this.#hear = hear;
@@ -206,7 +206,7 @@ class NotifyListener implements HintTransport {
  * Hints through Redis, with Yoga's event target for it.
  * @param schema the schema of the gateway's tables
  */
-export async function redisHints(url: string, hear: HintListener, log: Logger, schema = 'public'): Promise<HintTransport> {
+export async function redisHints(url: string, hear: PayloadListener, log: Logger, schema = 'public'): Promise<HintTransport> {
   const channel = channelOf(schema);
   const [{ Redis }, { createRedisEventTarget }] = await Promise.all([
     import('ioredis'),

@@ -81,14 +81,14 @@ const TABLE = `create table if not exists _prisma_migrations (
   applied_steps_count integer not null default 0
 )`;
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * A migration with its bookkeeping, to be sent as one message: without BEGIN the server runs all statements of a message in one
  * transaction. An unfinished row was written by Prisma's engine before it ran the script, which then failed.
  */
 function withBookkeeping(migration: Migration): string {
-  const name = quoted(migration.name);
+  const name = literal(migration.name);
   return [
     TABLE,
     `update _prisma_migrations set rolled_back_at = now()

@@ -38,7 +38,7 @@ function queryOn(client: pg.Pool | pg.PoolClient, observe: StatementObserver | u
 }
 
 /** The URLs of the server, by way of a pooler if there is one and directly, and the schema of both. */
-function serversOf({ url, directUrl }: PostgresOptions) {
+function serverUrls({ url, directUrl }: PostgresOptions) {
   const server = readServerUrl(url);
   const direct = directUrl === undefined ? server : readServerUrl(directUrl);
   const schema = server.schema ?? 'public';
@@ -48,9 +48,9 @@ function serversOf({ url, directUrl }: PostgresOptions) {
   return { server, direct, schema };
 }
 
-type Servers = ReturnType<typeof serversOf>;
+type ServerUrls = ReturnType<typeof serverUrls>;
 
-function openPool({ server, direct, schema }: Servers, options: PostgresOptions): pg.Pool {
+function openPool({ server, direct, schema }: ServerUrls, options: PostgresOptions): pg.Pool {
   const { statementTimeout, transactionTimeout } = options;
   const timeouts = { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
   const pool = new pg.Pool({
@@ -90,7 +90,7 @@ function attemptOn(pool: pg.Pool, hints: HintBus, { transactionTimeout, observe 
 
 /** Creates the schema and the tables, on a connection of its own. */
 async function migrateDirectly(
-  { direct, schema }: Servers,
+  { direct, schema }: ServerUrls,
   observe: StatementObserver | undefined,
   migrations: readonly Migration[] | undefined,
 ): Promise<string[]> {
@@ -111,9 +111,9 @@ async function migrateDirectly(
 /** PostgreSQL through one pool, which Prisma shares. */
 export function openPostgres(options: PostgresOptions): Database {
   const { transactionTimeout, observe } = options;
-  const servers = serversOf(options);
-  const { schema } = servers;
-  const pool = openPool(servers, options);
+  const urls = serverUrls(options);
+  const { schema } = urls;
+  const pool = openPool(urls, options);
   const query = queryOn(pool, observe);
   const hints = new HintBus();
   const attempt = attemptOn(pool, hints, options);
@@ -135,7 +135,7 @@ export function openPostgres(options: PostgresOptions): Database {
       }
     },
     async migrate(migrations) {
-      const applied = await migrateDirectly(servers, observe, migrations);
+      const applied = await migrateDirectly(urls, observe, migrations);
       await checkSession({ query }, schema);
       return applied;
     },

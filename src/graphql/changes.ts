@@ -20,7 +20,7 @@ import { AdminRights, MemberPermissionsType, namedLevels, Permissions } from './
 import { plainSettingFields } from './plain-settings.ts';
 import { GroupRef } from './refs.ts';
 
-type RecordOf<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
+type RecordOfKind<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
 
 const KIND_DESCRIPTIONS: Record<ChangeKind, string> = {
   GROUP_ADDED: 'The group was created.',
@@ -132,8 +132,8 @@ function typeNameOf(event: ChangeEvent): string {
 /** Half of a record's maximum: a record has only one of these lists, though an operation selects all, and pages of 50 must fit. */
 const MEMBERS_COMPLEXITY = { field: (MEMBERS_A_RECORD / 2) * NODE, multiplier: MEMBERS_A_RECORD / 2 };
 
-const gidOf = (event: ChangeEvent) => (event.type === 'change' ? event.record.gid : event.gid);
-const versionOf = (event: ChangeEvent) => (event.type === 'change' ? event.record.version : event.version);
+const eventGid = (event: ChangeEvent) => (event.type === 'change' ? event.record.gid : event.gid);
+const eventVersion = (event: ChangeEvent) => (event.type === 'change' ? event.record.version : event.version);
 const TEXTS = {
   gid: 'The number of the group.',
   version: "The number of the record in the group's log.",
@@ -152,11 +152,11 @@ export const GroupChange = builder.interfaceRef<ChangeEvent>('GroupChange').impl
       description:
         'The position after this event: a stream that continues from here delivers every later event once and in order.',
     }),
-    gid: t.id({ nullable: true, description: `${TEXTS.gid} null on Ready and Checkpoint of appChanges.`, resolve: gidOf }),
+    gid: t.id({ nullable: true, description: `${TEXTS.gid} null on Ready and Checkpoint of appChanges.`, resolve: eventGid }),
     version: t.int({
       nullable: true,
       description: `${TEXTS.version} null on Ready and Checkpoint of appChanges.`,
-      resolve: versionOf,
+      resolve: eventVersion,
     }),
     at: t.field({
       type: 'DateTime',
@@ -178,15 +178,15 @@ function changeType<Kind extends ChangeKind>(kind: Kind, description: string) {
     interfaces: [GroupChange],
     isTypeOf: (event) => typeNameOf(event as ChangeEvent) === TYPE_NAMES[kind],
     fields: (t) => ({
-      gid: t.id({ description: TEXTS.gid, resolve: (event) => gidOf(event) as number }),
-      version: t.int({ description: TEXTS.version, resolve: (event) => versionOf(event) as number }),
+      gid: t.id({ description: TEXTS.gid, resolve: (event) => eventGid(event) as number }),
+      version: t.int({ description: TEXTS.version, resolve: (event) => eventVersion(event) as number }),
     }),
   });
 }
 
 /** The record of an event of that kind. */
-function recordOf<Kind extends ChangeKind>(event: ChangeEvent): RecordOf<Kind> {
-  return (event as Extract<ChangeEvent, { type: 'change' }>).record as RecordOf<Kind>;
+function recordOf<Kind extends ChangeKind>(event: ChangeEvent): RecordOfKind<Kind> {
+  return (event as Extract<ChangeEvent, { type: 'change' }>).record as RecordOfKind<Kind>;
 }
 
 for (const kind of ['GROUP_ADDED', 'GROUP_UPDATED'] as const) {

@@ -49,7 +49,7 @@ export function createContext({ viewer, ...given }: Omit<Context, 'viewer' | 'lo
 const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPage: () => false, hasPreviousPage: () => false });
 
 /** Loaders for the payload of a user that has just left the group: it sees the settings, and of the members only itself. */
-export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
+export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
   const { types, standing } = createLoaders(db, viewer);
   return {

@@ -10,7 +10,7 @@ import {
   VersionConflictError,
 } from '../model/errors.ts';
 import { builder } from './builder.ts';
-import { type Context, createLoaders, seeNoMembers } from './context.ts';
+import { type Context, createLoaders, loadersWithoutMembers } from './context.ts';
 import { GroupAddInput, GroupDelInput, GroupEditMembersInput, GroupSetInput } from './group-inputs.ts';
 import { GroupRef } from './refs.ts';
 
@@ -140,7 +140,7 @@ builder.mutationFields((t) => ({
     resolve: async (_, { input }, context) => {
       const { db, viewer } = withFreshLoaders(context);
       const payload = await primed(context, editGroupMembers(db, viewer, input));
-      if (payload.viewerLeft) context.load = seeNoMembers(db, viewer);
+      if (payload.viewerLeft) context.load = loadersWithoutMembers(db, viewer);
       return payload;
     },
   }),

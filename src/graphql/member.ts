@@ -17,7 +17,7 @@ function parseKey(id: string): MemberKey {
 }
 
 /** The member, if the viewer sees its group. */
-async function memberOf({ gid, address }: MemberKey, load: Loaders): Promise<Member | undefined> {
+async function loadMember({ gid, address }: MemberKey, load: Loaders): Promise<Member | undefined> {
   const group = await load.group.load(gid);
   return group && !addressProblem(address) ? load.member.load({ gid, address }) : undefined;
 }
@@ -25,7 +25,7 @@ async function memberOf({ gid, address }: MemberKey, load: Loaders): Promise<Mem
 builder.node(MemberRef, {
   description: 'An address in a group, with its own permissions and rights. Visible to viewers that see the group.',
   id: { resolve: ({ gid, address }) => `${gid}:${address}`, parse: parseKey },
-  loadMany: (keys, { load }) => Promise.all(keys.map((key) => memberOf(key, load))),
+  loadMany: (keys, { load }) => Promise.all(keys.map((key) => loadMember(key, load))),
   fields: (t) => ({
     address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters, case-sensitive." }),
     group: t.field({

@@ -122,7 +122,7 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
   };
   const queue = JSON.stringify(['groupAdd', viewer.appId, viewer.address, request?.key]);
   const result = await (request ? db.exclusive(queue, create) : db.transaction(create));
-  return changed(db, viewer, result);
+  return changedGroup(db, viewer, result);
 }
 
 async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageType: number): Promise<GroupWrite> {
@@ -163,7 +163,7 @@ export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInpu
     await changeSettings(write, settings, messageType);
     return applyEdit(write, edit);
   });
-  return changed(db, viewer, result);
+  return changedGroup(db, viewer, result);
 }
 
 async function changeSettings(write: GroupWrite, input: SettingsInput, messageType: number): Promise<void> {
@@ -228,7 +228,7 @@ export async function editGroupMembers(
   // A repetition returns the group as it is now, in which the user may be a member again.
   const viewerLeft =
     result.group !== undefined && edit.messageType === 0 && viewer.address !== null && edit.remove.includes(viewer.address);
-  return { ...(await changed(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
+  return { ...(await changedGroup(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
 }
 
 async function applyEdit(write: GroupWrite, given: MembersEdit): Promise<MemberCounts> {
@@ -277,7 +277,7 @@ function writeRequest(db: Database, viewer: Viewer, operation: string, input: Gr
 }
 
 /** The payload; a repetition gets the group as it is now. */
-async function changed(db: Database, viewer: Viewer, result: WriteResult): Promise<GroupChanged> {
+async function changedGroup(db: Database, viewer: Viewer, result: WriteResult): Promise<GroupChanged> {
   const { gid } = result.position;
   const group = result.group ?? (await findGroup(db, viewer, gid));
   if (!group) throw new GroupNotFoundError(gid);

@@ -78,7 +78,7 @@ async function* permissionStates(
       repeatAt = performance.now() + hub.checkpointInterval;
       yield { gid, address, messageType, at: group.readAt, ...decisions };
     }
-    if (subscriber.settle()) return;
+    if (subscriber.checkEnd()) return;
     if (await waitForChange(subscriber, tail, history, group, address, repeatAt)) return;
   }
 }
@@ -98,7 +98,7 @@ async function waitForChange(
     const records = tail.history === history ? tail.after(version) : undefined;
     if (records === undefined || records.some((record) => concerns(record, address))) return false;
     version = records.at(-1)?.version ?? version;
-    if (subscriber.settle()) return true;
+    if (subscriber.checkEnd()) return true;
     if (records.length > 0) continue;
     const now = performance.now();
     const wait = Math.min(repeatAt, readAt + untilDue(group)) - now;

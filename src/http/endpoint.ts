@@ -29,7 +29,7 @@ export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
 /** @param linger how long a client may continue to send a body that was refused, in milliseconds; body.ts has the default */
 export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
   return {
-    listener: (req, res) => void listen(answerTo, req, res, linger),
+    listener: (req, res) => void handle(answerTo, req, res, linger),
     async fetch(request) {
       const { pathname: path, search } = new URL(request.url);
       const { method, headers: sent, body } = request;
@@ -45,7 +45,7 @@ export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
   };
 }
 
-async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerResponse, linger?: number): Promise<void> {
+async function handle(answerTo: Answerer, req: IncomingMessage, res: ServerResponse, linger?: number): Promise<void> {
   const { method = '', headers } = req;
   const [path, query] = splitUrl(req.url ?? '');
   let reads = false;

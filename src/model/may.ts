@@ -53,13 +53,13 @@ export interface MemberChange {
 
 /** @param membersMayLeave false: only owners may remove themselves */
 export function needsToChange(actor: Actor, { address, before, after }: MemberChange, membersMayLeave: boolean): Needs {
-  if (before === null) return after === null ? NO_NEEDS : both(TO_ADD, toChangeRights(actor, address, 0, after.rights));
+  if (before === null) return after === null ? NO_NEEDS : addNeeds(TO_ADD, toChangeRights(actor, address, 0, after.rights));
   if (after === null) {
     if (address !== actor.address) return toRemove(before.rights);
     return membersMayLeave || before.rights & OWNER ? NO_NEEDS : TO_LEAVE_ANYWAY;
   }
   const touched = before.permissions === after.permissions ? NO_NEEDS : toTouch(before.rights);
-  return both(touched, toChangeRights(actor, address, before.rights, after.rights));
+  return addNeeds(touched, toChangeRights(actor, address, before.rights, after.rights));
 }
 
 /** What changing or removing a member's entry for a message type needs. */
@@ -67,7 +67,7 @@ export function needsToChangeEntry(rights: number): Needs {
   return toTouch(rights);
 }
 
-export function both(a: Needs, b: Needs): Needs {
+export function addNeeds(a: Needs, b: Needs): Needs {
   return { acts: a.acts | b.acts, gives: a.gives | b.gives };
 }
 

@@ -37,11 +37,11 @@ const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kin
 export function recordOf(row: ChangeRow): ChangeRecord {
   const { generation, xid, id, kind, data, ...rest } = WHOLE.decode(row);
   const position = { generation, xid, id };
-  return { ...whole(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
+  return { ...withAllSettings(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
 }
 
 /** A record from before a setting existed gets that setting's initial value. */
-function whole(data: { settings?: RecordedSettings }): object {
+function withAllSettings(data: { settings?: RecordedSettings }): object {
   return data.settings ? { ...data, settings: { ...data.settings, ...plainSettings(data.settings) } } : data;
 }
 

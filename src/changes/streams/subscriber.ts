@@ -26,7 +26,7 @@ export class Subscriber {
     return this.#ended.error;
   }
 
-  /** Ends the stream, with an error or without. The stream may still deliver what it has before it checks `settle`. */
+  /** Ends the stream, with an error or without. The stream may still deliver what it has before it checks `checkEnd`. */
   end(error?: Error): void {
     this.#ended ??= { error };
     this.wake();
@@ -37,7 +37,7 @@ export class Subscriber {
   }
 
   /** Throws the error that it was ended with; returns true if it was ended without one. */
-  settle(): boolean {
+  checkEnd(): boolean {
     if (this.#ended?.error) throw this.#ended.error;
     return this.#ended !== undefined;
   }

@@ -154,7 +154,7 @@ class GroupStream {
     const cursor = encodeSnapshotCursor(gid);
     let page = 0;
     for await (const { settings, members } of snapshotPages(this.#sql, this.#viewer.appId, gid)) {
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
       if (await this.#isOver(head)) return; // the records that follow say why
       page++;
       yield { type: 'snapshot', cursor, gid, version: head.version, at: await this.#hub.now(), page, settings, members };
@@ -173,7 +173,7 @@ class GroupStream {
     for (;;) {
       if (this.#tail.history !== this.#history) {
         this.#subscriber.end(new StreamEndError('BAD_CURSOR'));
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
       const records = await this.#next();
       for (const record of records) {
@@ -182,17 +182,17 @@ class GroupStream {
         if (record.kind === 'MEMBERS_REMOVED' && record.addresses.includes(this.#viewer.address ?? '')) {
           throw new StreamEndError('LEFT_GROUP');
         }
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
       if (records.length > 0) continue;
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
       if (!ready) {
         ready = true;
-        yield await this.#still('ready');
+        yield await this.#idleEvent('ready');
         continue;
       }
       const woken = await this.#subscriber.wait(this.#hub.checkpointInterval);
-      if (!woken) yield await this.#still('checkpoint');
+      if (!woken) yield await this.#idleEvent('checkpoint');
     }
   }
 
@@ -226,7 +226,7 @@ class GroupStream {
     return { type: 'change', record, cursor: encodeGroupCursor(this.#position) };
   }
 
-  async #still(type: 'ready' | 'checkpoint'): Promise<ChangeEvent> {
+  async #idleEvent(type: 'ready' | 'checkpoint'): Promise<ChangeEvent> {
     const { gid, version } = this.#position;
     return { type, gid, version, at: await this.#hub.now(), cursor: encodeGroupCursor(this.#position) };
   }

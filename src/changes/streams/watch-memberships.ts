@@ -139,10 +139,10 @@ class MembershipStream {
     else {
       for await (const row of this.#present()) {
         if (snapshot || after != null) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
     }
-    yield await this.#still('READY');
+    yield await this.#idleEvent('READY');
     yield* this.#live();
   }
 
@@ -189,7 +189,7 @@ class MembershipStream {
       // Until all are delivered the cursor stays: after a break some are delivered again, and none is lost.
       if (index === states.length - 1) from = this.#position;
       yield this.#event(kind, gid, member, at, null, from);
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
     }
   }
 
@@ -205,12 +205,12 @@ class MembershipStream {
       for (const record of records) {
         this.#position = { ...record.position, mark: record.mark };
         yield* this.#eventsOf(record);
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
       // Records about other addresses deliver nothing here, so they do not count as activity.
       const rest = this.#deliveredAt + this.#hub.checkpointInterval - performance.now();
-      if (rest <= 0) yield await this.#still('CHECKPOINT');
+      if (rest <= 0) yield await this.#idleEvent('CHECKPOINT');
       else if (records.length === 0) await this.#subscriber.wait(rest);
     }
   }
@@ -262,7 +262,7 @@ class MembershipStream {
     return { cursor, kind, gid, member, at, actor };
   }
 
-  async #still(kind: 'READY' | 'CHECKPOINT'): Promise<MembershipEvent> {
+  async #idleEvent(kind: 'READY' | 'CHECKPOINT'): Promise<MembershipEvent> {
     return this.#event(kind, null, null, await this.#hub.now(), null, this.#position);
   }
 }

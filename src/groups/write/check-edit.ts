@@ -2,7 +2,7 @@ import { statement } from '../../db/sql.ts';
 import { int4, int8, textArray } from '../../db/types.ts';
 import { LastOwnerError } from '../../model/errors.ts';
 import { Flag } from '../../model/flags.ts';
-import { both, NO_NEEDS, needsToChange } from '../../model/may.ts';
+import { addNeeds, NO_NEEDS, needsToChange } from '../../model/may.ts';
 import { hasRight, rightBit } from '../../model/rights.ts';
 import type { MemberBits, MembersPlan } from './members-plan.ts';
 import type { GroupWrite } from './transaction.ts';
@@ -26,7 +26,7 @@ export async function checkEdit(write: GroupWrite, found: ReadonlyMap<string, Me
   const membersMayLeave = !(write.group.flags & Flag.NO_LEAVING);
   let needs = NO_NEEDS;
   const change = (address: string, after: MemberBits | null) => {
-    needs = both(needs, needsToChange(actor, { address, before: found.get(address) ?? null, after }, membersMayLeave));
+    needs = addNeeds(needs, needsToChange(actor, { address, before: found.get(address) ?? null, after }, membersMayLeave));
   };
   for (const member of plan.added) change(member.address, member);
   for (const member of plan.updated) change(member.address, member);
