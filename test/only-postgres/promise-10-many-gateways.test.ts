@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { connectHints, type PayloadListener, type HintTransport, listenNotify, redisHints } from '../../src/changes/hints.ts';
+import { connectHints, type HintTransport, listenNotify, type PayloadListener, redisHints } from '../../src/changes/hints.ts';
 import type { Hint } from '../../src/db/hint-bus.ts';
 import type { StatementObserver } from '../../src/db/sql.ts';
 import { atEnd } from '../setup/at-end.ts';
