@@ -11,6 +11,7 @@ const caller = await gateway.caller();
 const SIZE = databaseKind === 'postgres' ? 100_000 : 20_000;
 // One for both transports: to make it takes as long as the rest.
 const { gid } = await addGroup(caller, { members: [{ addresses: addresses(SIZE) }] });
+let written = 0;
 
 const MEMBERS = 'members { address permissions { send } }';
 const QUERY = `subscription ($gid: ID!, $after: Cursor, $snapshot: Boolean) {
@@ -37,7 +38,6 @@ test.each(TRANSPORTS)(
   'a snapshot of a big group while members come and go, cut in the middle, over %s',
   async (transport) => {
     let writing = true;
-    let written = 0;
     const writer = (async () => {
       for (; writing; written++) {
         const some = Array.from({ length: 10 }, (_, n) => (written * 7919 + n * 104_729) % SIZE).map(
