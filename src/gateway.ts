@@ -12,7 +12,7 @@ import { schema } from './graphql/schema.ts';
 import { GRAPHIQL } from './http/graphiql.ts';
 import { createOpEndpoint, OP_PATHS } from './http/op-endpoint.ts';
 import { currentRequestId, withRequestId } from './http/request-id.ts';
-import { attachWebSocket } from './http/websocket.ts';
+import { attachWebSocket, type WebSocketOptions } from './http/websocket.ts';
 import { requestState, useAuthentication } from './http/yoga/authentication.ts';
 import { useCors } from './http/yoga/cors.ts';
 import { useDocumentSize } from './http/yoga/document-size.ts';
@@ -26,7 +26,7 @@ export interface GatewayDeps {
   db: Database;
   log: Logger;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> & {
-    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
+    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'> & Pick<WebSocketOptions, 'pingInterval'>;
   };
 }
 
@@ -143,8 +143,9 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
       // Other upgrades are offers that a server may pass over, such as that of HTTP/2 which Java's client makes each time.
       const server = createServer({ shouldUpgradeCallback: (req) => /^websocket$/i.test(req.headers.upgrade ?? '') }, listener);
       const { allowedOrigins, bodyLimit } = config;
+      const pingInterval = config.watching?.pingInterval;
       const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
-      closeSockets.push(attachWebSocket(server, { yoga, hub, log, authenticate, mask, allowedOrigins, bodyLimit }));
+      closeSockets.push(attachWebSocket(server, { yoga, hub, log, authenticate, mask, allowedOrigins, bodyLimit, pingInterval }));
       return server;
     },
     async stop() {

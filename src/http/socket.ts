@@ -20,6 +20,7 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
   { opened }: Server<Extra>,
   extra: Extra,
   mask: (error: unknown) => GraphQLError,
+  pingInterval = PING_EVERY,
 ): void {
   const { socket } = extra;
   let alive = true;
@@ -62,7 +63,7 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
     if (!alive) return socket.terminate();
     alive = false;
     socket.ping();
-  }, PING_EVERY);
+  }, pingInterval);
   socket.on('ping', (data) => void send((written) => socket.pong(data, false, written)));
   socket.on('pong', () => {
     alive = true;

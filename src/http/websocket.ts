@@ -24,6 +24,8 @@ export interface WebSocketOptions {
   allowedOrigins: readonly string[] | undefined;
   /** Largest message, in bytes. */
   bodyLimit: number;
+  /** How often clients are pinged, in milliseconds. */
+  pingInterval?: number;
 }
 
 /** How long a client may take from the handshake to a valid `connection_init`, in milliseconds. */
@@ -56,7 +58,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  * did not close within so many milliseconds.
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
-  const { log, mask, bodyLimit: maxPayload } = options;
+  const { log, mask, bodyLimit: maxPayload, pingInterval } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload, autoPong: false, handleProtocols });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
@@ -84,7 +86,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   });
   sockets.on('connection', (socket, request: IncomingMessage) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask);
+    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask, pingInterval);
   });
 
   return async (within) => {

@@ -1,6 +1,6 @@
 /**
- * The PGlite of a test file: one that an earlier file of this process had, emptied, for to load one takes as long as most
- * files run. One whose schema a file changed, or that does not come back whole, is not lent again.
+ * The PGlite of a test file: one that an earlier file of this process had, emptied, because to load one takes longer than
+ * many files. One whose schema was changed, or that was closed in the middle of something, is not lent again.
  */
 import { openAsBlob } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
@@ -62,7 +62,11 @@ async function load(): Promise<Kept> {
 async function emptied(): Promise<Kept | undefined> {
   for (let next = kept.pop(); next; next = kept.pop()) {
     const { pglite, schema, empty } = next;
-    if ((await schemaOf(pglite)) === schema) {
+    const unchanged = await schemaOf(pglite).then(
+      (now) => now === schema,
+      () => false,
+    );
+    if (unchanged) {
       await pglite.exec(empty);
       return next;
     }
