@@ -3,16 +3,19 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** The files that take longest, so that none of them is alone at the end. */
 const LONGEST = [
   'only-pglite/sigkill',
-  'only-postgres/soak',
   'only-pglite/first-start',
-  'graceful-stop',
-  'watch-example',
+  'only-postgres/soak',
   'group-edit-bulk',
+  'graceful-stop',
+  'watching/promise-09-slow-reader',
   'bulk-paging',
-  'graphiql',
   'rights',
   'ops/fuzz',
+  'decisions-generated',
+  'server/answers',
   'app-process',
+  'graphiql',
+  'watch-example',
 ];
 
 function placeOf({ moduleId }: TestSpecification): number {

@@ -26,6 +26,7 @@ export async function lendPGlite(): Promise<PGlite> {
   let running = 0;
   let closed = false;
   const close = async () => {
+    if (closed) return;
     closed = true;
     if (running === 0 && kept.length < MOST_KEPT) kept.push(chosen);
     else await chosen.pglite.close();
