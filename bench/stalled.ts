@@ -99,7 +99,7 @@ async function longestSendQueue(port: number): Promise<number | null> {
 }
 
 async function versionsOf(db: Database): Promise<Record<string, number>> {
-  const rows = await db.query<{ gid: number; version: number }>({ name: '', text: 'select gid, version from groups' });
+  const rows = await db.prisma.group.findMany({ select: { gid: true, version: true } });
   return Object.fromEntries(rows.map(({ gid, version }) => [String(gid), version]));
 }
 

@@ -6,9 +6,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { openEmbedded, PGLITE_OPTIONS } from '../src/db/client.ts';
-import { MIGRATIONS_DIR, SCHEMA_FILE } from '../src/db/migrate.ts';
-import { openSchemaEngine } from '../src/db/schema-engine.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../src/db/embedded.ts';
+import { MIGRATIONS_DIR } from '../src/db/migrate.ts';
+import { openSchemaEngine, SCHEMA_FILE } from './schema-engine.ts';
 
 const name = process.argv[2];
 if (!name || !/^[a-z0-9_]+$/.test(name)) {

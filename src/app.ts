@@ -3,6 +3,7 @@ import { AppError } from './access/apps.ts';
 import { APP_USAGE, runAppCommand } from './app-commands.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { askHolder, DataDirLockedError } from './db/lock.ts';
+import { MigrationError } from './db/migrate.ts';
 import { openConfiguredDatabase } from './open-database.ts';
 
 async function run(args: string[]): Promise<string[]> {
@@ -34,7 +35,8 @@ if (!['add', 'list', 'token', 'delete'].includes(args[0] ?? '')) {
 try {
   for (const line of await run(args)) console.log(line);
 } catch (error) {
-  if (!(error instanceof AppError || error instanceof ConfigError || error instanceof DataDirLockedError)) throw error;
-  console.error(error.message);
+  const expected = [AppError, ConfigError, DataDirLockedError, MigrationError].some((kind) => error instanceof kind);
+  if (!expected) throw error;
+  console.error((error as Error).message);
   process.exitCode = 1;
 }

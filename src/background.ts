@@ -4,6 +4,7 @@ import { connectHints, listenNotify, redisHints } from './changes/hints.ts';
 import { pruneChanges } from './changes/log/retention.ts';
 import type { Config } from './config.ts';
 import type { Database } from './db/client.ts';
+import { statement } from './db/sql.ts';
 import { pruneRoutings } from './groups/routing/routed-messages.ts';
 import { sweepDue } from './groups/write/due.ts';
 import { pruneOutcomes } from './groups/write/idempotency.ts';
@@ -12,7 +13,7 @@ import { purgeGroup } from './groups/write/purge.ts';
 export const SWEEP_EVERY = 1_000;
 const PRUNE_EVERY = 10 * 60 * 1000;
 const ANALYZE_EVERY = 5 * 60 * 1000;
-const ANALYZE = { name: 'analyze', text: 'analyze' };
+const ANALYZE = statement({ name: 'analyze', parameters: [], columns: {}, text: 'analyze', only: 'pglite' });
 
 type BackgroundConfig = Pick<Config, 'databaseUrl' | 'directDatabaseUrl' | 'hintsUrl' | 'changesRetention'>;
 
@@ -38,7 +39,7 @@ function startHints(db: Database, config: BackgroundConfig, log: Logger): Promis
   const { databaseUrl, directDatabaseUrl, hintsUrl } = config;
   if (!databaseUrl || hintsUrl === 'off') return undefined;
   return hintsUrl
-    ? connectHints(db, (hear) => redisHints(hintsUrl, hear, log), log)
+    ? connectHints(db, (hear) => redisHints(hintsUrl, hear, log, db.schema), log)
     : connectHints(db, (hear) => listenNotify(db, directDatabaseUrl ?? databaseUrl, hear, log), log);
 }
 

@@ -6,6 +6,7 @@ import { runAppCommand } from './app-commands.ts';
 import { startBackground } from './background.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { DataDirLockedError } from './db/lock.ts';
+import { MigrationError } from './db/migrate.ts';
 import { createGateway } from './gateway.ts';
 import { type OpenedDatabase, openConfiguredDatabase } from './open-database.ts';
 
@@ -127,7 +128,11 @@ Try it:
 try {
   await start(readConfig());
 } catch (error) {
-  const expected = error instanceof ConfigError || error instanceof DataDirLockedError || error instanceof AppError;
+  const expected =
+    error instanceof ConfigError ||
+    error instanceof DataDirLockedError ||
+    error instanceof MigrationError ||
+    error instanceof AppError;
   console.error(expected ? `rollcall: ${error.message}` : error);
   process.exit(1);
 }

@@ -1,6 +1,9 @@
 import { type Config, ConfigError } from './config.ts';
-import { type Database, openEmbedded, openPostgres } from './db/client.ts';
+import type { Database } from './db/client.ts';
+import { openEmbedded } from './db/embedded.ts';
 import { type DataDirLock, DataDirLockedError, lockDataDir } from './db/lock.ts';
+import { openPostgres } from './db/postgres.ts';
+import { DatabaseSetupError } from './db/server-url.ts';
 import type { StatementObserver } from './db/sql.ts';
 
 export interface OpenedDatabase {
@@ -18,7 +21,7 @@ export interface OpenOptions {
 /**
  * Opens PostgreSQL where DATABASE_URL is set, else the embedded database, with its folder locked. Brings it up to this
  * checkout; `migrations` are the names of those that it applied.
- * @throws DataDirLockedError, ConfigError
+ * @throws DataDirLockedError, ConfigError, MigrationError
  */
 export async function openConfiguredDatabase(
   config: Config,
@@ -35,14 +38,19 @@ export async function openConfiguredDatabase(
 
 function openServer(config: Config, url: string, { observe, onError }: OpenOptions): OpenedDatabase {
   const { directDatabaseUrl: directUrl, databasePoolSize: poolSize, statementTimeout, transactionTimeout } = config;
-  const db = openPostgres({ url, directUrl, poolSize, statementTimeout, transactionTimeout, observe, onError });
-  return { db, close: () => db.close() };
+  try {
+    const db = openPostgres({ url, directUrl, poolSize, statementTimeout, transactionTimeout, observe, onError });
+    return { db, close: () => db.close() };
+  } catch (error) {
+    throw explained(error, config);
+  }
 }
 
 // No connection; wrong user or password; no such database; not yet, or not any more, there for us.
 const NO_ENTRY = /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|E(HOST|NET)UNREACH|28P01|28000|3D000|57P03|53300)$/;
 
 function explained(error: unknown, config: Config): unknown {
+  if (error instanceof DatabaseSetupError) return new ConfigError(error.message);
   const { code = '', message } = error as { code?: string; message?: string };
   if (!NO_ENTRY.test(code)) return error;
   // The one that migrations use.

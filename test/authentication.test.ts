@@ -5,7 +5,7 @@ import { addToken, revokeToken, revokeTokensOf, type TokenAddInput } from '../sr
 import { createStandings } from '../src/access/token-standing.ts';
 import { Authenticator } from '../src/access/tokens.ts';
 import type { Viewer } from '../src/access/viewer.ts';
-import type { Sql, Statement } from '../src/db/sql.ts';
+import type { Given, Sql, Statement } from '../src/db/sql.ts';
 import { createViewer, openTestDatabase, sql } from './setup/database.ts';
 import { eventually } from './setup/eventually.ts';
 
@@ -27,11 +27,11 @@ function tapped(): Line {
   const held = new Map<string, Promise<void>>();
   let isCut = false;
   return {
-    async query<Row>(statement: Statement, values?: readonly unknown[]) {
+    async query<Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) {
       ran.push(statement.name);
       if (isCut) throw new Error('the line is cut');
       await ahead.get(statement.name)?.();
-      const rows = await db.query<Row>(statement, values);
+      const rows = await db.query(statement, ...given);
       await held.get(statement.name);
       return rows;
     },

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { groups } from '../src/generated/tables.ts';
 import { addGroup } from '../src/groups/operations.ts';
 import { createViewer, openTestDatabase, sql } from './setup/database.ts';
+import { PLAIN_CASES } from './setup/plain-settings.ts';
 
 type Values = Record<string, unknown>;
 
@@ -55,10 +57,21 @@ const BAD_ADDRESSES = ['', 'x'.repeat(257), 'a,b', 'a\nb', 'a\u0001b', 'a\u007fb
 );
 const UNKNOWN_FLAGS = bits(2, 10, 11, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
 
+/** Those of the columns of plain settings, by their rows of cases. */
+function plainConstraints(): Record<string, [table: string, ...wrong: Values[]]> {
+  const entries = Object.entries(PLAIN_CASES).flatMap(([name, { constraint }]) => {
+    if (!constraint) return [];
+    const [check, ...refused] = constraint;
+    const [column] = groups[name as keyof typeof PLAIN_CASES];
+    return [[check, ['groups', ...refused.map((value) => ({ [column]: value }))]] as const];
+  });
+  return Object.fromEntries(entries) as Record<string, [table: string, ...wrong: Values[]]>;
+}
+
 /** By constraint: the table, and what it refuses in a row that is valid otherwise. */
 const REFUSED: Record<string, [table: string, ...wrong: Values[]]> = {
   groups_gid_range: ['groups', { gid: 999 }, { gid: 0 }, { gid: -1 }, { gid: '9007199254740992' }],
-  groups_name_length: ['groups', { name: 'x'.repeat(257) }],
+  ...plainConstraints(),
   groups_flags_known: ['groups', ...UNKNOWN_FLAGS.map((flags) => ({ flags }))],
   groups_flags_levels: ['groups', ...[0x3, 0x30, 0x300, 0x3000, 0x30000].map((flags) => ({ flags }))],
   groups_validity: ['groups', { starts_at: later }, { extension: 0 }, { extension: -1 }],

@@ -1,6 +1,6 @@
 /** What is refused before it is parsed or validated, whoever asks: both would run out of stack, or of time. */
 import { describe, expect, test } from 'vitest';
-import { sizeOf } from '../src/http/yoga/document-size.ts';
+import { limitPassedBy } from '../src/http/yoga/document-size.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { StatementRecorder } from './setup/recorder.ts';
 
@@ -67,9 +67,19 @@ describe('what may be large', () => {
     expect((await app.send(query)).data).toEqual({ groupEditMembers: { __typename: 'GroupNotFound' } });
   });
 
-  test('500 definitions with 200 brackets', () => {
-    const most = `query a ${nest(199, '{a', '}', '{a}')} `.repeat(500);
-    expect(sizeOf(most)).toEqual({ nesting: 200, definitions: 500, names: 500 * 202 });
+  const names = (count: number) => `{ ${'a '.repeat(count)}}`;
+
+  test.each<[what: string, most: string, more: string, limit: string]>([
+    ['200 brackets', nest(200, '{a', '}'), nest(201, '{a', '}'), 'MAX_NESTING'],
+    ['500 definitions', 'query a { b } '.repeat(500), 'query a { b } '.repeat(501), 'MAX_DEFINITIONS'],
+    ['10,000 names', names(10_000), names(10_001), 'MAX_NAMES'],
+    ['10,000 names, with more of them in arguments', names(9_999).replace('a', 'a(b: [c, $d])'), names(10_001), 'MAX_NAMES'],
+  ])('%s, but not one more', (_, most, more, limit) => {
+    expect([limitPassedBy(most), limitPassedBy(more)]).toEqual([undefined, limit]);
+  });
+
+  test('what comes after a mistake is not read', () => {
+    expect(limitPassedBy(`{ a ? ${names(10_001)}`)).toBeUndefined();
   });
 });
 

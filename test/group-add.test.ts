@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { encodeGroupCursor } from '../src/changes/log/cursor.ts';
 import { GroupAddDocument, type GroupAddInput } from '../src/generated/operations.ts';
+import { plainSettings } from '../src/model/plain-settings.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { answered, issuePaths, operationsOf } from './setup/operations.ts';
 import { applicationToken, expectScopeNeeded, expectUnauthenticated, sendAs } from './setup/refusals.ts';
@@ -94,8 +95,7 @@ describe('ok', () => {
         memberCount: 0,
         data: {
           settings: {
-            name: 'Log',
-            active: true,
+            ...plainSettings({ name: 'Log' }),
             flags: 0x40,
             startsAt: Date.parse(group.validity.startsAt),
             expiresAt: Date.parse(group.validity.expiresAt),

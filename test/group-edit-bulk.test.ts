@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sql } from './setup/database.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { answered, issuePaths, operationsOf } from './setup/operations.ts';
 import { changesOf, writesNothing } from './setup/rows.ts';
@@ -14,8 +15,8 @@ const LONG = 280_000; // milliseconds
 const names = (count: number, prefix = 'u') => Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 
 async function countOf(table: 'members' | 'former_members', gid: string): Promise<number | undefined> {
-  const count = { name: `count_${table}`, text: `select count(*)::int as count from ${table} where gid = $1` };
-  return (await db.query<{ count: number }>(count, [gid]))[0]?.count;
+  const text = `select count(*)::int as count from ${table} where gid = $1`;
+  return (await sql<{ count: number }>(db, text, [gid]))[0]?.count;
 }
 
 /** How many of the rows bear another version than the record that names them. */
@@ -28,7 +29,7 @@ async function misplaced(gid: string, table: 'members' | 'former_members'): Prom
   const text = `with named as (select version, ${named} as address from changes where gid = $1 and kind = ${kind})
     select count(*)::int as count from ${table} m
     where m.gid = $1 and not exists (select from named n where n.address = m.address and n.version = m.${version})`;
-  return (await db.query<{ count: number }>({ name: `misplaced_${table}`, text }, [gid]))[0]?.count;
+  return (await sql<{ count: number }>(db, text, [gid]))[0]?.count;
 }
 
 test(
@@ -88,12 +89,11 @@ test(
   async () => {
     const { gid } = await make();
     // The last of the additions breaks a constraint that nobody checks before.
-    const add = "alter table members add constraint bulk_guard check (address <> 'forbidden')";
-    await db.query({ name: 'bulk_guard_add', text: add });
+    await sql(db, "alter table members add constraint bulk_guard check (address <> 'forbidden')");
     const addresses = [...names(12_000), 'forbidden'];
     const query = `mutation ($input: GroupEditMembersInput!) { groupEditMembers(input: $input) { __typename } }`;
     const answer = await writesNothing(db, caller.viewer, () => caller.send(query, { input: { gid, add: [{ addresses }] } }));
-    await db.query({ name: 'bulk_guard_drop', text: 'alter table members drop constraint bulk_guard' });
+    await sql(db, 'alter table members drop constraint bulk_guard');
     expect(answer.errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['INTERNAL_SERVER_ERROR']);
     expect(JSON.stringify(answer)).not.toContain('bulk_guard');
     expect(await read(gid)).toMatchObject({ memberCount: 0, version: 1 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { GroupFieldsFragment, ValidityInput } from '../src/generated/operations.ts';
+import { sql } from './setup/database.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { answered, operationsOf } from './setup/operations.ts';
 import { changesOf, writesNothing } from './setup/rows.ts';
@@ -16,14 +17,14 @@ const seconds = (from: string, to: string) => (Date.parse(to) - Date.parse(from)
 
 /** Waits until the database's clock has passed a time. */
 async function passed(time: string): Promise<void> {
-  const clock = { name: 'clock_passed', text: 'select clock_timestamp() > $1::timestamptz as passed' };
-  while (!(await db.query<{ passed: boolean }>(clock, [time]))[0]?.passed) await sleep(20);
+  const text = 'select clock_timestamp() > $1::timestamptz as passed';
+  while (!(await sql<{ passed: boolean }>(db, text, [time]))[0]?.passed) await sleep(20);
 }
 
 /** When the group's start and expiry are to be recorded. */
 async function dueOf(gid: string) {
-  const due = { name: 'rows_due_of', text: 'select start_due as start, expiry_due as expiry from groups where gid = $1' };
-  const [row] = await db.query<{ start: Date | null; expiry: Date | null }>(due, [gid]);
+  const text = 'select start_due as start, expiry_due as expiry from groups where gid = $1';
+  const [row] = await sql<{ start: Date | null; expiry: Date | null }>(db, text, [gid]);
   return { start: row?.start?.toISOString() ?? null, expiry: row?.expiry?.toISOString() ?? null };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { encodeGroupCursor } from '../src/changes/log/cursor.ts';
 import { type GroupFieldsFragment, GroupSetDocument, type GroupSetInput } from '../src/generated/operations.ts';
+import { plainSettings } from '../src/model/plain-settings.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { answered, issuePaths, operationsOf } from './setup/operations.ts';
 import { expectNotFound, expectScopeNeeded, expectUnauthenticated } from './setup/refusals.ts';
@@ -86,8 +87,7 @@ test('all settings at once are one record, with the settings as they are then', 
   const [record, ...more] = await changesOf(db, gid, 3);
   expect(more).toEqual([]);
   expect(record?.data.settings).toEqual({
-    name: 'All',
-    active: true,
+    ...plainSettings({ name: 'All' }),
     flags: 0x20080,
     startsAt: Date.parse(group.validity.startsAt),
     expiresAt: Date.parse(group.validity.startsAt) + 10_000,

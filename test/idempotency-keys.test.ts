@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { pruneOutcomes } from '../src/groups/write/idempotency.ts';
-import { databaseKind } from './setup/database.ts';
+import { databaseKind, sql } from './setup/database.ts';
 import { callerOf, gatewayOn, openTestGateway } from './setup/gateway.ts';
 import { answered, issuePaths, operationsOf } from './setup/operations.ts';
 import { changesOf, rowsOf, writesNothing } from './setup/rows.ts';
@@ -106,7 +106,7 @@ test.each<[string, string, boolean]>([
 describe('after 24 hours', () => {
   const age = async (key: string, interval: string) => {
     const text = 'update idempotency_keys set created_at = clock_timestamp() - $1::interval where key = $2';
-    await db.query({ name: 'idempotency_age', text }, [interval, key]);
+    await sql(db, text, [interval, key]);
   };
 
   test('a key is free again, and not before', async () => {
@@ -129,7 +129,7 @@ describe('after 24 hours', () => {
     const text = `insert into idempotency_keys (app_id, operation, actor, key, hash, gid, version, mark, created_at)
       select app_id, operation, actor, key || n, hash, gid, version, mark, created_at - interval '1 second'
       from idempotency_keys, generate_series(1, 1200) n where key = $1`;
-    await db.query({ name: 'idempotency_fill', text }, [old]);
+    await sql(db, text, [old]);
     expect([await pruneOutcomes(db), await pruneOutcomes(db)]).toEqual([1_201, 0]);
     const left = (await rowsOf(db, viewer.appId)).idempotency_keys.map((row) => row['key']);
     expect(left).toContain(young);

@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import { expect, test } from 'vitest';
-import { readMigrations, SCHEMA_FILE } from '../src/db/migrate.ts';
+import { describe, expect, test } from 'vitest';
+import { SCHEMA_FILE } from '../prisma/schema-engine.ts';
+import { type Migration, MigrationError, readMigrations } from '../src/db/migrate.ts';
 import { addGroup } from '../src/groups/operations.ts';
 import { createViewer, openTestDatabase, sql, type TestDatabase } from './setup/database.ts';
-import { withSchemaEngine } from './setup/schema-engine.ts';
+import { migrationList, withSchemaEngine } from './setup/schema-engine.ts';
 
 const db = await openTestDatabase();
+const migrations = await readMigrations();
+const names = migrations.map(({ name }) => name);
 const FILTERS = { externalTables: [], externalEnums: [] };
 
 /** What would have to be done to the database to have it as schema.prisma says. */
@@ -21,13 +24,39 @@ async function differenceFromSchema(target: TestDatabase): Promise<string> {
   return stdout?.trim() ?? '';
 }
 
+const MORE = '29990101000000_more';
+
 /** The migrations of this checkout and one more. */
-async function applyAnother(target: TestDatabase, script: string): Promise<unknown> {
-  const migrationsList = await readMigrations();
-  const migrationFile = { path: 'migration.sql', content: { tag: 'ok' as const, value: script } };
-  migrationsList.migrationDirectories.push({ path: '29990101000000_more', migrationFile });
-  return withSchemaEngine(target, (engine) => engine.applyMigrations({ migrationsList, filters: FILTERS }));
+const withMore = (script: string): Migration[] => [...migrations, { name: MORE, script }];
+
+/** As gateways did it that had Prisma's engine. */
+async function migrateByEngine(target: TestDatabase): Promise<string[]> {
+  const migrationsList = await migrationList(migrations);
+  const { appliedMigrationNames } = await withSchemaEngine(target, (engine) =>
+    engine.applyMigrations({ migrationsList, filters: FILTERS }),
+  );
+  return appliedMigrationNames;
 }
+
+interface Kept {
+  name: string;
+  checksum: string;
+  steps: number;
+  finished: boolean;
+  rolledBack: boolean;
+  logs: string | null;
+}
+
+/** The bookkeeping, without ids and times. */
+const kept = (target: TestDatabase) =>
+  sql<Kept>(
+    target,
+    `select migration_name as name, checksum, applied_steps_count as steps, finished_at >= started_at is true as finished,
+      rolled_back_at is not null as "rolledBack", logs from _prisma_migrations order by started_at, migration_name`,
+  );
+
+const exists = async (target: TestDatabase, name: string) =>
+  (await sql<{ found: boolean }>(target, 'select to_regclass($1) is not null as found', [name]))[0]?.found;
 
 test('the migrations make the database that schema.prisma describes', async () => {
   expect(await differenceFromSchema(db)).toBe('-- This is an empty migration.');
@@ -41,60 +70,133 @@ test('a column that schema.prisma does not have shows', async () => {
 
 test('an empty database gets the migrations once', async () => {
   await using empty = await openTestDatabase({ empty: true });
-  const names = (await readMigrations()).migrationDirectories.map(({ path }) => path);
   expect(await empty.migrate()).toEqual(names);
   expect(await empty.migrate()).toEqual([]);
-  const applied = await sql<{ name: string }>(empty, 'select migration_name as name from _prisma_migrations order by started_at');
-  expect(applied.map(({ name }) => name)).toEqual(names);
+  expect((await kept(empty)).map(({ name }) => name)).toEqual(names);
   expect(await sql(empty, 'select generation from gateway_state')).toEqual([{ generation: 1 }]);
 });
 
 test('a migration that was edited after it was applied is refused by its name', async () => {
   await using other = await openTestDatabase();
-  const [{ name } = { name: '' }] = await sql<{ name: string }>(
-    other,
-    `update _prisma_migrations set checksum = repeat('0', 64) returning migration_name as name`,
-  );
-  expect(name).toMatch(/^\d{14}_/);
-  await expect(other.migrate()).rejects.toThrow(`Migration ${name} was changed after it was applied`);
+  const edited = migrations.map(({ name, script }, index) => ({ name, script: index === 1 ? `${script}-- ` : script }));
+  await expect(other.migrate(edited)).rejects.toThrow(`Migration ${names[1]} was changed after it was applied`);
 });
 
-test('a database with data stays as it is, and takes a further migration', async () => {
+test('migrations of a later gateway are left alone', async () => {
+  await using other = await openTestDatabase();
+  expect(await other.migrate(migrations.slice(0, 1))).toEqual([]);
+  expect((await kept(other)).map(({ name }) => name)).toEqual(names);
+});
+
+// Semicolons where a script may not be cut, and words that end a transaction where they do not.
+const SCRIPT = `-- One column; with a default. COMMIT;
+  alter table members add column nickname text not null default 'none; commit; yet';
+  /* rollback;
+     begin; */
+  do $$ begin update members set nickname = upper(address); end $$;
+  create function "end; commit"() returns int language plpgsql as $body$ begin return 1; end; $body$ -- no semicolon at the end`;
+
+describe('with data', () => {
+  test.for([
+    { by: 'the gateway', migrated: (target: TestDatabase) => target.migrate() },
+    { by: "Prisma's engine", migrated: migrateByEngine },
+  ])('a database migrated by $by goes on, and takes a further migration', async ({ migrated }) => {
+    await using other = await openTestDatabase({ empty: true });
+    expect(await migrated(other)).toEqual(names);
+    const { viewer } = await createViewer(other);
+    await addGroup(other, viewer, { name: 'Team', members: [{ addresses: ['anna', 'ben'] }] });
+    const before = await kept(other);
+    expect(await other.migrate()).toEqual([]);
+    expect(await kept(other)).toEqual(before);
+    expect(await other.migrate(withMore(SCRIPT))).toEqual([MORE]);
+    expect(await sql(other, 'select address, nickname from members order by address')).toEqual([
+      { address: 'anna', nickname: 'ANNA' },
+      { address: 'ben', nickname: 'BEN' },
+    ]);
+    expect(await sql(other, 'select name, member_count from groups')).toEqual([{ name: 'Team', member_count: 2 }]);
+    expect(await other.migrate(withMore(SCRIPT))).toEqual([]);
+  });
+});
+
+test("the bookkeeping is that of Prisma's engine, which finds nothing to do", async () => {
+  await using ours = await openTestDatabase({ empty: true });
+  await using theirs = await openTestDatabase({ empty: true });
+  await ours.migrate();
+  await migrateByEngine(theirs);
+  const columns = (target: TestDatabase) =>
+    sql(
+      target,
+      `select attname, format_type(atttypid, atttypmod) as type, attnotnull, pg_get_expr(adbin, adrelid) as default,
+        (select pg_get_constraintdef(oid) from pg_constraint where conrelid = attrelid and contype = 'p') as key
+        from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
+        where attrelid = '_prisma_migrations'::regclass and attnum > 0 order by attnum`,
+    );
+  expect(await columns(ours)).toHaveLength(8);
+  expect(await columns(ours)).toEqual(await columns(theirs));
+  expect(await kept(ours)).toEqual(await kept(theirs));
+  const migrationsList = await migrationList(migrations);
+  const found = await withSchemaEngine(ours, (engine) =>
+    engine.diagnoseMigrationHistory({ migrationsList, optInToShadowDatabase: false, filters: FILTERS }),
+  );
+  expect(found).toMatchObject({ history: null, hasMigrationsTable: true, failedMigrationNames: [], editedMigrationNames: [] });
+  expect(await migrateByEngine(ours)).toEqual([]);
+});
+
+test('what another process left unfinished is applied again', async () => {
+  await using other = await openTestDatabase();
+  // Prisma's engine writes its row before it runs the script.
+  await sql(
+    other,
+    'insert into _prisma_migrations (id, checksum, migration_name, logs) values ($1, $2, $3, $4), ($5, $2, $6, $4)',
+    ['a', 'c'.repeat(64), MORE, 'failed', 'b', '29990101000001_of_a_later_gateway'],
+  );
+  expect(await other.migrate(withMore('create table more (id int)'))).toEqual([MORE]);
+  const rows = (await kept(other)).map(({ name, finished, rolledBack }) => ({ name, finished, rolledBack }));
+  expect(rows.filter(({ name }) => !names.includes(name))).toEqual([
+    { name: MORE, finished: false, rolledBack: true },
+    { name: '29990101000001_of_a_later_gateway', finished: false, rolledBack: false },
+    { name: MORE, finished: true, rolledBack: false },
+  ]);
+});
+
+test('a migration that fails says why, leaves nothing, and is tried again', async () => {
   await using other = await openTestDatabase();
   const { viewer } = await createViewer(other);
-  await addGroup(other, viewer, { name: 'Team', members: [{ addresses: ['anna', 'ben'] }] });
-  expect(await other.migrate()).toEqual([]);
-  // Semicolons where a script may not be cut.
-  await applyAnother(
-    other,
-    `-- One column; with a default.
-    alter table members add column nickname text not null default 'none; yet';
-    do $$ begin update members set nickname = upper(address); end $$;`,
+  await addGroup(other, viewer, { members: [{ addresses: ['anna'] }] });
+  const before = await kept(other);
+  const failing = withMore('create table leftover (id int); alter table nowhere add column x int; create table later (id int)');
+  await expect(other.migrate(failing)).rejects.toThrow(
+    new MigrationError(`Migration ${MORE} failed and left nothing: relation "nowhere" does not exist`),
   );
-  expect(await sql(other, 'select address, nickname from members order by address')).toEqual([
-    { address: 'anna', nickname: 'ANNA' },
-    { address: 'ben', nickname: 'BEN' },
-  ]);
-  expect(await sql(other, 'select name, member_count from groups')).toEqual([{ name: 'Team', member_count: 2 }]);
+  const unique = withMore(
+    'create table leftover (id int); insert into leftover values (7), (7); alter table leftover add unique (id)',
+  );
+  await expect(other.migrate(unique)).rejects.toThrow(/could not create unique index .* \(Key \(id\)=\(7\) is duplicated\.\)$/);
+  expect(await kept(other)).toEqual(before);
+  expect([await exists(other, 'leftover'), await exists(other, 'later')]).toEqual([false, false]);
+  expect(await other.migrate(withMore('create table leftover (id int)'))).toEqual([MORE]);
+  expect(await exists(other, 'leftover')).toBe(true);
 });
 
-test('a migration that fails says why and leaves nothing behind', async () => {
-  await using other = await openTestDatabase();
-  const failing = applyAnother(other, 'create table leftover (id int); alter table nowhere add column x int;');
-  await expect(failing).rejects.toThrow(/nowhere/);
-  expect(await sql(other, `select to_regclass('leftover') is null as absent`)).toEqual([{ absent: true }]);
-});
-
-test('a migration that failed is tried again at the next start', async () => {
+test('where the first migration fails, nothing is there, and the next start begins anew', async () => {
   await using empty = await openTestDatabase({ empty: true });
   await sql(empty, 'create type apps as (in_the_way int)');
-  await expect(empty.migrate()).rejects.toThrow(/apps/);
+  await expect(empty.migrate()).rejects.toThrow(`Migration ${names[0]} failed and left nothing: relation "apps" already exists`);
+  expect([await exists(empty, '_prisma_migrations'), await exists(empty, 'gateway_state')]).toEqual([false, false]);
   await expect(empty.migrate()).rejects.toThrow(/already exists/);
   await sql(empty, 'drop type apps');
-  const names = (await readMigrations()).migrationDirectories.map(({ path }) => path);
   expect(await empty.migrate()).toEqual(names);
   await createViewer(empty);
 });
+
+test.for(['COMMIT', 'begin', 'Start Transaction', 'END', 'rollback to x', 'abort'])(
+  'a script that would leave its transaction by %s is not run',
+  async (words) => {
+    const failing = db.migrate(withMore(`create table leftover (id int); -- a comment\n${words};`));
+    await expect(failing).rejects.toThrow(new RegExp(`^Migration ${MORE} may not say \\w+`));
+    expect(await exists(db, 'leftover')).toBe(false);
+  },
+);
 
 test('the generation rises when the log holds transactions of another server', async () => {
   await using other = await openTestDatabase();

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { Tx } from '../src/db/sql.ts';
 import { TimeoutError } from '../src/model/errors.ts';
 import { openTestDatabase, sql } from './setup/database.ts';
 
@@ -82,10 +83,50 @@ test('rows have the same types on both databases', async () => {
 });
 
 test('the observer is told of every statement, those of Prisma too', async () => {
-  const names: string[] = [];
-  await using other = await openTestDatabase({ observe: ({ name }) => names.push(name) });
-  await other.query({ name: 'mine', text: 'select 1' });
-  await other.transaction((tx) => tx.query({ name: 'inside', text: 'select 1' }));
+  const told: string[] = [];
+  await using other = await openTestDatabase({ observe: ({ name, text }) => told.push(name || text) });
+  await sql(other, 'select 1');
+  await other.transaction((tx) => sql(tx, 'select 2'));
   await other.prisma.app.findMany();
-  expect(names).toEqual(['mine', 'inside', 'prisma']);
+  expect(told).toEqual(['select 1', 'select 2', 'prisma']);
+});
+
+describe('what is left for after the commit', () => {
+  test.for([
+    ['of ours', (run: (tx: Tx) => Promise<unknown>) => db.transaction(run)],
+    ["of Prisma's", (run: (tx: Tx) => Promise<unknown>) => db.recordsTransaction((_, tx) => run(tx))],
+  ] as const)(
+    'a transaction %s: it is done after the commit, when the connection is free, and waited for',
+    async ([, transaction]) => {
+      const log: string[] = [];
+      await transaction(async (tx) => {
+        const name = `after-${log.length}-${Math.random()}`;
+        await sql(tx, 'insert into apps (name) values ($1)', [name]);
+        tx.afterCommit(async () => {
+          log.push((await apps()).includes(name) ? 'seen by others' : 'not there');
+        });
+        tx.afterCommit(() => {
+          throw new Error('a hint that failed');
+        });
+        log.push('in');
+      });
+      expect(log).toEqual(['in', 'seen by others']);
+    },
+  );
+
+  test('nothing is done after a rollback, nor for an attempt that was retried', async () => {
+    const log: string[] = [];
+    const failing = db.transaction(async (tx) => {
+      tx.afterCommit(() => log.push('rolled back'));
+      throw new RangeError('mine');
+    });
+    await expect(failing).rejects.toThrow(RangeError);
+    let attempts = 0;
+    await db.transaction(async (tx) => {
+      const attempt = ++attempts;
+      tx.afterCommit(() => log.push(`attempt ${attempt}`));
+      if (attempt < 3) await sql(tx, `do $$ begin raise exception 'again' using errcode = '40001'; end $$`);
+    });
+    expect(log).toEqual(['attempt 3']);
+  });
 });

@@ -34,6 +34,8 @@ test.each<[what: string, query: string, variables: object, path: string]>([
     'input.members.1.addresses.0',
   ],
   ['the argument of a query', 'query ($first: Int) { groups(first: $first) { edges { cursor } } }', { first: 1.5 }, 'first'],
+  ['a subscription', 'subscription ($n: ID!) { groupChanges(gid: $n) { __typename } }', { n: [] }, 'gid'],
+  ['null', 'query ($n: ID!) { group(gid: $n) { gid } }', { n: null }, 'gid'],
   ['in a fragment', 'query ($n: ID!) { ...f } fragment f on Query { group(gid: $n) { gid } }', { n: {} }, 'gid'],
   [
     'used nowhere that counts first',
@@ -45,11 +47,36 @@ test.each<[what: string, query: string, variables: object, path: string]>([
   expect(await paths(query, variables)).toEqual([['INVALID_INPUT', path]]);
 });
 
-test('more than fifty: the last says that there are more', async () => {
-  const found = await paths('mutation ($x: GroupAddInput!) { groupAdd(input: $x) { __typename } }', {
-    x: { members: [{ addresses: Array(60).fill(7) }] },
-  });
-  expect(found).toHaveLength(51);
-  expect(found?.[0]).toEqual(['INVALID_INPUT', 'input.members.0.addresses.0']);
-  expect(found?.at(-1)).toEqual(['INVALID_INPUT']);
+test("a key of the input's that is not there, and what is said of each value", async () => {
+  const query =
+    'mutation ($x: GroupAddInput!, $y: ID!, $z: ID!) { groupAdd(input: $x) { __typename } a: groupDel(input: { gid: $y }) { __typename } b: groupDel(input: { gid: $z }) { __typename } }';
+  const { status, errors } = await app.send(query, { x: { a: { b: 1 } }, z: null });
+  expect(status).toBe(400);
+  expect(errors?.map(({ message, extensions }) => [message, extensions])).toEqual([
+    [
+      'Variable "$x" got invalid value { a: { b: 1 } }; Field "a" is not defined by type "GroupAddInput".',
+      { code: 'INVALID_INPUT', issues: [{ path: ['input'], message: 'Field "a" is not defined by type "GroupAddInput".' }] },
+    ],
+    [
+      'Variable "$y" of required type "ID!" was not provided.',
+      { code: 'INVALID_INPUT', issues: [{ path: ['input', 'gid'], message: 'required type "ID!" was not provided.' }] },
+    ],
+    [
+      'Variable "$z" of non-null type "ID!" must not be null.',
+      { code: 'INVALID_INPUT', issues: [{ path: ['input', 'gid'], message: 'non-null type "ID!" must not be null.' }] },
+    ],
+  ]);
+});
+
+test('more than fifty: the last error has the others, a hundred at most', async () => {
+  const wrong = async (count: number) =>
+    (await paths('mutation ($x: GroupAddInput!) { groupAdd(input: $x) { __typename } }', {
+      x: { members: [{ addresses: Array(count).fill(7) }] },
+    })) ?? [];
+  const path = (n: number) => `input.members.0.addresses.${n}`;
+  const each = Array.from({ length: 50 }, (_, n) => ['INVALID_INPUT', path(n)]);
+  const rest = (to: number) => ['INVALID_INPUT', ...Array.from({ length: to - 50 }, (_, n) => path(50 + n))];
+  expect(await wrong(50)).toEqual(each);
+  expect(await wrong(60)).toEqual([...each, rest(60)]);
+  expect(await wrong(100_000)).toEqual([...each, rest(100)]);
 });

@@ -1,4 +1,6 @@
 import { globSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestUserConfig } from 'vitest/config';
 import { LongestFirst } from './setup/longest-first.ts';
@@ -35,7 +37,10 @@ const DATABASE_TESTS: TestUserConfig = {
 
 if (Number.parseInt(process.versions.node, 10) < 24) throw new Error('The tests need the Node of this package: npm test');
 
-/** Every test runs on both databases, but for the list above and for the folders that say otherwise. `unit` has no database. */
+/**
+ * Every test runs on both databases, but for the list above and for the folders that say otherwise. `unit` and `last` have
+ * none of these.
+ */
 export default defineConfig({
   root: ROOT,
   test: {
@@ -49,6 +54,8 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    // The same each time that this process loads this file, which it does for every project.
+    provide: { ran: join(tmpdir(), `rollcall-ran-${process.pid}-${Math.round(performance.timeOrigin)}`) },
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {
@@ -56,7 +63,7 @@ export default defineConfig({
         test: {
           name: 'pglite',
           ...DATABASE_TESTS,
-          exclude: ['test/unit/**', 'test/only-postgres/**', ...ONE_DATABASE],
+          exclude: ['test/unit/**', 'test/last/**', 'test/only-postgres/**', ...ONE_DATABASE],
           provide: { databaseKind: 'pglite' },
         },
       },
@@ -65,10 +72,12 @@ export default defineConfig({
         test: {
           name: 'postgres',
           ...DATABASE_TESTS,
-          exclude: ['test/unit/**', 'test/only-pglite/**'],
+          exclude: ['test/unit/**', 'test/last/**', 'test/only-pglite/**'],
           provide: { databaseKind: 'postgres' },
         },
       },
+      // After all others: what they ran together.
+      { extends: true, test: { name: 'last', include: ['test/last/**/*.test.ts'], sequence: { groupOrder: 1 } } },
     ],
   },
 });

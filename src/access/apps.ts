@@ -1,5 +1,9 @@
 import type { Database } from '../db/client.ts';
-import type { PrismaClient } from '../generated/prisma/client.ts';
+import { sqlState } from '../db/driver-errors.ts';
+import type { RecordsTx } from '../db/records.ts';
+import { statement, type Tx } from '../db/sql.ts';
+import { text } from '../db/types.ts';
+import { readClock, revokeWhere } from './token-changes.ts';
 import { hashSecret, newSecret } from './tokens.ts';
 import { SCOPES, scopeBits } from './viewer.ts';
 
@@ -10,30 +14,31 @@ export class AppError extends Error {
 
 export const DEFAULT_APP = 'default';
 const ALL_SCOPES = scopeBits(SCOPES);
-const FOREIGN_KEY_FAILED = 'P2003';
+const FOREIGN_KEY_FAILED = '23503';
 
-type Transaction = Parameters<Parameters<PrismaClient['$transaction']>[0]>[0];
+const LOCK = statement({
+  name: 'apps_lock',
+  parameters: [],
+  columns: { locked: text },
+  text: "select pg_advisory_xact_lock(hashtext('rollcall'), hashtext('apps'))::text as locked",
+});
 
 /** One change of apps and tokens at a time, on all gateways. */
-function locked<T>(db: Database, run: (tx: Transaction, now: Date) => Promise<T>): Promise<T> {
-  return db.prisma.$transaction(
-    async (tx) => {
-      await tx.$queryRaw`select pg_advisory_xact_lock(hashtext('rollcall'), hashtext('apps'))::text`;
-      const [clock] = await tx.$queryRaw<{ now: Date }[]>`select clock_timestamp() as now`;
-      return run(tx, clock?.now as Date);
-    },
-    { maxWait: 30_000, timeout: 30_000 },
-  );
+function locked<T>(db: Database, run: (tx: RecordsTx, now: Date, sql: Tx) => Promise<T>): Promise<T> {
+  return db.recordsTransaction(async (tx, sql) => {
+    await sql.query(LOCK);
+    return run(tx, await readClock(sql), sql);
+  });
 }
 
-async function liveApp(tx: Transaction, name: string): Promise<{ id: number; name: string }> {
+async function liveApp(tx: RecordsTx, name: string): Promise<{ id: number; name: string }> {
   const app = await tx.app.findUnique({ where: { name } });
   if (!app) throw new AppError(`There is no app ${JSON.stringify(name)}`);
   if (app.deletedAt) throw new AppError(`The app ${name} is being deleted; run delete again to finish it`);
   return app;
 }
 
-async function createToken(tx: Transaction, appId: number): Promise<string> {
+async function createToken(tx: RecordsTx, appId: number): Promise<string> {
   const secret = newSecret();
   await tx.token.create({ data: { appId, hash: new Uint8Array(hashSecret(secret)), scopes: ALL_SCOPES } });
   return secret;
@@ -66,22 +71,23 @@ export interface AppSummary {
 }
 
 export async function listApps(db: Database): Promise<AppSummary[]> {
-  const apps = await db.prisma.app.findMany({
-    where: { deletedAt: null },
-    orderBy: { name: 'asc' },
-    include: { _count: { select: { tokens: { where: { revokedAt: null } }, groups: { where: { deletedAt: null } } } } },
-  });
+  const apps = await db.records((records) =>
+    records.app.findMany({
+      where: { deletedAt: null },
+      orderBy: { name: 'asc' },
+      include: { _count: { select: { tokens: { where: { revokedAt: null } }, groups: { where: { deletedAt: null } } } } },
+    }),
+  );
   return apps.map(({ name, createdAt, _count }) => ({ name, createdAt, ...(_count as { tokens: number; groups: number }) }));
 }
 
 /** Shuts an app: its tokens are gone, its groups invisible. What it holds is deleted apart. Returns its id. */
 export function closeApp(db: Database, name: string): Promise<number> {
-  return locked(db, async (tx, now) => {
+  return locked(db, async (tx, now, sql) => {
     const app = await tx.app.findUnique({ where: { name } });
     if (!app) throw new AppError(`There is no app ${JSON.stringify(name)}`);
     await tx.app.update({ where: { id: app.id }, data: { deletedAt: app.deletedAt ?? now } });
-    await tx.token.updateMany({ where: { appId: app.id, revokedAt: null }, data: { revokedAt: now } });
-    await tx.gatewayState.update({ where: { id: 1 }, data: { revocations: { increment: 1 } } });
+    await revokeWhere(tx, sql, { appId: app.id }, now);
     return app.id;
   });
 }
@@ -89,10 +95,10 @@ export function closeApp(db: Database, name: string): Promise<number> {
 /** Takes away the row of a closed app, unless it holds groups: a request that was under way may have made one. */
 export async function removeApp(db: Database, id: number): Promise<boolean> {
   try {
-    await db.prisma.app.deleteMany({ where: { id } });
+    await db.records((records) => records.app.deleteMany({ where: { id } }));
     return true;
   } catch (error) {
-    if ((error as { code?: string }).code === FOREIGN_KEY_FAILED) return false;
+    if (sqlState(error) === FOREIGN_KEY_FAILED) return false;
     throw error;
   }
 }
@@ -111,7 +117,7 @@ export function makeFirstToken(db: Database): Promise<string | undefined> {
  * @throws AppError
  */
 export function setAppToken(db: Database, appToken: string): Promise<void> {
-  return locked(db, async (tx, now) => {
+  return locked(db, async (tx, now, sql) => {
     await tx.app.upsert({ where: { name: DEFAULT_APP }, create: { name: DEFAULT_APP }, update: {} });
     const app = await liveApp(tx, DEFAULT_APP);
     const hash = new Uint8Array(hashSecret(appToken));
@@ -119,11 +125,7 @@ export function setAppToken(db: Database, appToken: string): Promise<void> {
     if (old && (old.appId !== app.id || old.address !== null)) {
       throw new AppError('APP_TOKEN is the token of another app, or of a user');
     }
-    const replaced = await tx.token.updateMany({
-      where: { appId: app.id, origin: 'environment', revokedAt: null, NOT: { hash } },
-      data: { revokedAt: now },
-    });
-    if (replaced.count > 0) await tx.gatewayState.update({ where: { id: 1 }, data: { revocations: { increment: 1 } } });
+    await revokeWhere(tx, sql, { appId: app.id, origin: 'environment', NOT: { hash } }, now);
     // Whatever it was before, it is the environment's now: valid for all, until another value comes.
     const data = { scopes: ALL_SCOPES, origin: 'environment', expiresAt: null, revokedAt: null };
     if (old) await tx.token.update({ where: { appId_id: { appId: app.id, id: old.id } }, data });

@@ -1,7 +1,8 @@
-import type { Sql } from '../db/sql.ts';
+import type { Database } from '../db/client.ts';
 import { NotAllowedError, TokenNotFoundError } from '../model/errors.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
-import { NOT_EXPIRED, parseTokenId, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
+import { lockCaller, readClock, revokeWhere } from './token-changes.ts';
+import { parseTokenId, TOKEN_FIELDS, tokenOf } from './token-rows.ts';
 import { hashSecret, newSecret } from './tokens.ts';
 import { requireApplication, requireScope, type Scope, scopeBits, type Viewer, type ViewerToken } from './viewer.ts';
 
@@ -23,27 +24,6 @@ export interface AddedToken {
 
 const INPUT: Path = ['input'];
 const USER_DEFAULT: readonly Scope[] = ['READ', 'WRITE'];
-
-// The caller's token is locked against its revocation: who is being shut out makes no successor.
-const ADD = {
-  name: 'tokens_add',
-  text: `with caller as (
-      select t.app_id from tokens t join apps a on a.id = t.app_id
-      where t.app_id = $1 and t.id = $2 and t.revoked_at is null and a.deleted_at is null and ${NOT_EXPIRED}
-      for share of t)
-    insert into tokens as t (app_id, hash, address, label, scopes, created_at, expires_at)
-    select app_id, $3, $4, $5, $6, clock_timestamp(), clock_timestamp() + $7::int * interval '1 second' from caller
-    returning ${TOKEN_COLUMNS}`,
-};
-// The counter rises in the statement, and so in the transaction, of the revocation.
-const REVOKE = (which: string) => `with gone as (
-      update tokens t set revoked_at = clock_timestamp() where t.app_id = $1 and ${which} and t.revoked_at is null
-      returning ${NOT_EXPIRED} as held),
-    counter as (
-      update gateway_state set revocations = revocations + 1 where exists (select from gone))
-    select count(*)::int as found, count(*) filter (where held)::int as held from gone`;
-const REVOKE_ONE = { name: 'tokens_revoke', text: REVOKE('t.id = $2') };
-const REVOKE_ALL = { name: 'tokens_revoke_all', text: REVOKE('t.address = $2') };
 
 function requireTokens(viewer: Viewer): void {
   requireScope(viewer, 'TOKENS');
@@ -77,27 +57,33 @@ function checkInput(input: TokenAddInput): void {
  * Makes a token of the viewer's app. Without an address it is an application token.
  * @throws NotAllowedError (TOKENS, "application" for a user, or a scope that the caller has not); InvalidInputError
  */
-export async function addToken(sql: Sql, viewer: Viewer, input: TokenAddInput): Promise<AddedToken> {
+export async function addToken(db: Database, viewer: Viewer, input: TokenAddInput): Promise<AddedToken> {
   requireTokens(viewer);
   checkInput(input);
-  const { address, label, scopes, expiresIn } = input as { [K in keyof TokenAddInput]: Exclude<TokenAddInput[K], null> };
-  const bits = scopeBits(grantedScopes(viewer, address, scopes));
+  const { address, label, scopes, expiresIn } = input;
+  const bits = scopeBits(grantedScopes(viewer, address ?? undefined, scopes ?? undefined));
   const secret = newSecret();
-  const values = [viewer.appId, viewer.token.id, hashSecret(secret), address ?? null, label ?? null, bits, expiresIn ?? null];
-  const [row] = await sql.query<TokenRow>(ADD, values);
-  if (!row) throw new NotAllowedError('TOKENS');
-  return { token: tokenOf(row), secret };
+  const hash = new Uint8Array(hashSecret(secret));
+  const token = await db.recordsTransaction(async (tx, sql) => {
+    const now = await lockCaller(sql, viewer);
+    const expiresAt = expiresIn == null ? null : new Date(now.getTime() + expiresIn * 1000);
+    const data = { appId: viewer.appId, hash, address, label, scopes: bits, createdAt: now, expiresAt };
+    return tx.token.create({ data, select: TOKEN_FIELDS });
+  });
+  return { token: tokenOf(token), secret };
 }
 
 /**
  * Revokes a token of the viewer's app. Any token may revoke itself.
  * @throws NotAllowedError (TOKENS, or "application" for a user), TokenNotFoundError
  */
-export async function revokeToken(sql: Sql, viewer: Viewer, givenId: string): Promise<{ id: string }> {
+export async function revokeToken(db: Database, viewer: Viewer, givenId: string): Promise<{ id: string }> {
   const id = parseTokenId(givenId);
   if (id !== viewer.token.id) requireTokens(viewer);
-  const [row] = await sql.query<{ found: number }>(REVOKE_ONE, [viewer.appId, id]);
-  if (!row?.found) throw new TokenNotFoundError();
+  const found = await db.recordsTransaction(async (tx, sql) =>
+    revokeWhere(tx, sql, { appId: viewer.appId, id }, await readClock(sql)),
+  );
+  if (found === 0) throw new TokenNotFoundError();
   return { id };
 }
 
@@ -106,11 +92,16 @@ export async function revokeToken(sql: Sql, viewer: Viewer, givenId: string): Pr
  * @returns how many of them still held
  * @throws NotAllowedError (TOKENS, or "application" for a user), InvalidInputError
  */
-export async function revokeTokensOf(sql: Sql, viewer: Viewer, address: string): Promise<{ revoked: number }> {
+export async function revokeTokensOf(db: Database, viewer: Viewer, address: string): Promise<{ revoked: number }> {
   requireTokens(viewer);
   const issues = new Issues();
   issues.address(address, ['address']);
   issues.settle();
-  const [row] = await sql.query<{ held: number }>(REVOKE_ALL, [viewer.appId, address]);
-  return { revoked: row?.held ?? 0 };
+  return db.recordsTransaction(async (tx, sql) => {
+    const now = await readClock(sql);
+    const tokens = { appId: viewer.appId, address };
+    const revoked = await revokeWhere(tx, sql, { ...tokens, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] }, now);
+    await revokeWhere(tx, sql, tokens, now);
+    return { revoked };
+  });
 }

@@ -1,9 +1,11 @@
+import type { Database } from '../db/client.ts';
 import { existsBeyond, readPage } from '../db/read-page.ts';
 import type { Sql } from '../db/sql.ts';
-import { type Keyset, Where } from '../db/where.ts';
+import { date, int4, text, uuid } from '../db/types.ts';
+import { bound, family, type Keyset, Where } from '../db/where.ts';
 import { Issues, invalid } from '../model/issues.ts';
 import { encodePageCursor, type Page, type PageArgs, type PageBound, pageOf, pageRequest } from '../model/page.ts';
-import { NOT_EXPIRED, parseTokenId, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
+import { NOT_EXPIRED, parseTokenId, TOKEN, TOKEN_FIELDS, tokenOf } from './token-rows.ts';
 import { requireApplication, requireScope, type Viewer, type ViewerToken } from './viewer.ts';
 
 export interface TokenPageArgs extends PageArgs {
@@ -11,19 +13,26 @@ export interface TokenPageArgs extends PageArgs {
 }
 
 const LIST = 'tokens';
-const ORDER: Keyset = { columns: ['t.created_at', 't.id'], descending: false };
-
-const FIND = { name: 'token_find_own', text: `select ${TOKEN_COLUMNS} from tokens t where t.app_id = $1 and t.id = $2` };
+// In SQL: Prisma can say neither the key as a row, by which the page is found, nor the database's clock.
+const PAGES = family('tokens_page');
+const ORDER: Keyset = {
+  columns: [
+    ['t.created_at', date],
+    ['t.id', uuid],
+  ],
+  descending: false,
+};
 
 /** The viewer's own token as it is now: when it was last used is not what it was when the viewer was let in. */
-export async function findToken(sql: Sql, { appId, token }: Viewer): Promise<ViewerToken> {
-  const [row] = await sql.query<TokenRow>(FIND, [appId, token.id]);
-  return row ? tokenOf(row) : token;
+export async function findToken(db: Database, { appId, token }: Viewer): Promise<ViewerToken> {
+  const where = { appId_id: { appId, id: token.id } };
+  const found = await db.records((records) => records.token.findUnique({ where, select: TOKEN_FIELDS }));
+  return found ? tokenOf(found) : token;
 }
 
 /** A well-formed cursor may still name no token. */
-function checkBound(name: 'after' | 'before', bound: PageBound | undefined): void {
-  if (bound && parseTokenId(String(bound[1])) !== bound[1]) invalid([name], 'is no cursor of this list');
+function checkBound(name: 'after' | 'before', key: PageBound | undefined): void {
+  if (key && parseTokenId(String(key[1])) !== key[1]) invalid([name], 'is no cursor of this list');
 }
 
 /**
@@ -41,15 +50,17 @@ export async function pageTokens(sql: Sql, viewer: Viewer, args: TokenPageArgs):
   const request = pageRequest(args, LIST, 'ts');
   checkBound('after', request.after);
   checkBound('before', request.before);
-  let all = new Where('tokens_page', `t.app_id = $1 and t.revoked_at is null and ${NOT_EXPIRED}`, [viewer.appId]);
-  if (filter.address != null) all = all.and('address', (address) => `t.address = ${address}`, filter.address);
-  const rows = await readPage<TokenRow>(
+  let all = new Where(PAGES, '', `t.app_id = $1 and t.revoked_at is null and ${NOT_EXPIRED}`, bound(int4, viewer.appId));
+  if (filter.address != null) all = all.and('address', (address) => `t.address = ${address}`, bound(text, filter.address));
+  const rows = await readPage(
     sql,
     all,
     ORDER,
     request,
-    (where, orderAndLimit) => `select ${TOKEN_COLUMNS} from tokens t where ${where} ${orderAndLimit}`,
+    TOKEN.columns,
+    (where, orderAndLimit) => `select ${TOKEN.list} from tokens t where ${where} ${orderAndLimit}`,
   );
-  const page = pageOf(rows.map(tokenOf), request, (side, bound) => existsBeyond(sql, all, ORDER, side, bound, 'tokens t'));
+  const tokens = rows.map((row) => tokenOf(TOKEN.decode(row)));
+  const page = pageOf(tokens, request, (side, key) => existsBeyond(sql, all, ORDER, side, key, 'tokens t'));
   return { ...page, cursorOf: ({ createdAt, id }) => encodePageCursor(LIST, [createdAt.getTime(), id]) };
 }

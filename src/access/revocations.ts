@@ -1,9 +1,13 @@
-import type { Sql } from '../db/sql.ts';
+import { type Sql, statement } from '../db/sql.ts';
+import { date } from '../db/types.ts';
+import { gatewayState } from '../generated/tables.ts';
 
-const READ = {
+const READ = statement({
   name: 'token_revocations',
+  parameters: [],
+  columns: { revocations: gatewayState.revocations[1], now: date },
   text: 'select revocations, clock_timestamp() as now from gateway_state',
-};
+});
 /** How often each gateway reads the counter, in milliseconds. */
 const EVERY = 500;
 
@@ -86,7 +90,7 @@ export class Revocations {
   /** Reads the counter now, as when a hint came or this gateway itself revoked something. */
   async read(): Promise<void> {
     const begun = performance.now();
-    const [row] = await this.#sql.query<{ revocations: number; now: Date }>(READ);
+    const [row] = await this.#sql.query(READ);
     if (!row) throw new Error('The database has no gateway_state row');
     // Two readings may overtake each other; the one that began later knows better.
     if (begun < this.#readAt) return;

@@ -1,29 +1,24 @@
+import { pick, type RecordOf } from '../db/table.ts';
+import { tokens } from '../generated/tables.ts';
 import { scopesOf, type ViewerToken } from './viewer.ts';
 
-/** The columns of a TokenRow, from `tokens t`. */
-export const TOKEN_COLUMNS = 't.id::text, t.label, t.address, t.scopes, t.created_at, t.expires_at, t.last_used_at';
+/** What is known of a token, from `tokens t`. */
+export const TOKEN = pick(tokens, 't', ['id', 'label', 'address', 'scopes', 'createdAt', 'expiresAt', 'lastUsedAt']);
 
-export interface TokenRow {
-  id: string;
-  label: string | null;
-  address: string | null;
-  scopes: number;
-  created_at: Date;
-  expires_at: Date | null;
-  last_used_at: Date | null;
-}
+/** The same for Prisma's client. */
+export const TOKEN_FIELDS = {
+  id: true,
+  label: true,
+  address: true,
+  scopes: true,
+  createdAt: true,
+  expiresAt: true,
+  lastUsedAt: true,
+} as const;
 
 /** A token as it is known; never its secret. */
-export function tokenOf({ id, label, address, scopes, created_at, expires_at, last_used_at }: TokenRow): ViewerToken {
-  return {
-    id,
-    label,
-    address,
-    scopes: scopesOf(scopes),
-    createdAt: created_at,
-    expiresAt: expires_at,
-    lastUsedAt: last_used_at,
-  };
+export function tokenOf({ scopes, ...token }: RecordOf<typeof tokens, keyof typeof TOKEN_FIELDS>): ViewerToken {
+  return { ...token, scopes: scopesOf(scopes) };
 }
 
 // Expiry goes by the database's clock.

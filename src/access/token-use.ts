@@ -1,14 +1,17 @@
-import type { Sql } from '../db/sql.ts';
+import { type Sql, statement } from '../db/sql.ts';
+import { int4Array, uuidArray } from '../db/types.ts';
 
 // Other gateways note the same tokens: none of them waits for another, and a token is written at most once a minute.
-const WRITE = {
+const WRITE = statement({
   name: 'token_use',
+  parameters: [int4Array, uuidArray],
+  columns: {},
   text: `with used as (
       select t.app_id, t.id from tokens t join unnest($1::int[], $2::uuid[]) u(app_id, id) on t.app_id = u.app_id and t.id = u.id
       where t.last_used_at is null or t.last_used_at < clock_timestamp() - interval '1 minute'
       for no key update of t skip locked)
     update tokens t set last_used_at = clock_timestamp() from used where t.app_id = used.app_id and t.id = used.id`,
-};
+});
 /** How long uses are gathered, in milliseconds. */
 const GATHER = 5_000;
 const MAX_PENDING = 10_000;

@@ -1,7 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Sql } from '../db/sql.ts';
+import { LRUCache } from 'lru-cache';
+import { type Sql, statement } from '../db/sql.ts';
+import { bool, bytea, type RowOf } from '../db/types.ts';
+import { apps, tokens } from '../generated/tables.ts';
 import { Revocations } from './revocations.ts';
-import { NOT_EXPIRED, TOKEN_COLUMNS, type TokenRow, tokenOf } from './token-rows.ts';
+import { NOT_EXPIRED, TOKEN, tokenOf } from './token-rows.ts';
 import { TokenUse } from './token-use.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -15,21 +18,17 @@ export function hashSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }
 
-interface FoundRow extends TokenRow {
-  app_id: number;
-  app_name: string;
-  hash: Uint8Array;
-  /** Whether its last known use is more than a minute ago. */
-  idle: boolean;
-}
-
-const FIND = {
+/** `idle`: whether its last known use is more than a minute ago. */
+const FOUND = { app_id: tokens.appId[1], app_name: apps.name[1], hash: tokens.hash[1], ...TOKEN.columns, idle: bool };
+const FIND = statement({
   name: 'token_find',
-  text: `select t.app_id, a.name as app_name, t.hash, ${TOKEN_COLUMNS},
+  parameters: [bytea],
+  columns: FOUND,
+  text: `select t.app_id, a.name as app_name, t.hash, ${TOKEN.list},
       coalesce(t.last_used_at < clock_timestamp() - interval '1 minute', true) as idle
     from tokens t join apps a on a.id = t.app_id
     where t.hash = $1 and t.revoked_at is null and a.deleted_at is null and ${NOT_EXPIRED}`,
-};
+});
 
 const TRUSTED_FOR = 1_000; // milliseconds since a token was looked up, or since the counter was last seen unmoved
 const NOTED_EVERY = 60_000; // milliseconds
@@ -54,7 +53,7 @@ export class Authenticator {
   readonly #sql: Sql;
   readonly #revocations: Revocations;
   readonly #use: TokenUse;
-  readonly #cache = new Map<string, Entry>();
+  readonly #cache = new LRUCache<string, Entry>({ max: MAX_CACHED });
 
   /** @param onError told when the counter cannot be read, once until it can be again */
   constructor(sql: Sql, onError: (error: unknown) => void = () => {}) {
@@ -109,22 +108,16 @@ export class Authenticator {
     for (let tries = 1; ; tries++) {
       const { epoch } = this.#revocations;
       const at = performance.now();
-      const [row] = await this.#sql.query<FoundRow>(FIND, [hash]);
+      const [row] = await this.#sql.query(FIND, [hash]);
       // What was revoked meanwhile may be this token.
       const moved = epoch !== this.#revocations.epoch;
       if (moved && tries < MAX_TRIES) continue;
       if (!row || !timingSafeEqual(hash, Buffer.from(row.hash))) return null;
       const entry: Entry = { viewer: viewerOf(row), at, notedAt: row.idle ? Number.NEGATIVE_INFINITY : at };
       this.#noteUse(entry);
-      if (!moved) this.#keep(key, entry);
+      if (!moved) this.#cache.set(key, entry);
       return entry.viewer;
     }
-  }
-
-  #keep(key: string, entry: Entry): void {
-    const [oldest] = this.#cache.keys();
-    if (this.#cache.size >= MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
-    this.#cache.set(key, entry);
   }
 
   #noteUse(entry: Entry): void {
@@ -135,7 +128,7 @@ export class Authenticator {
   }
 }
 
-function viewerOf(row: FoundRow): Viewer {
-  const token = tokenOf(row);
+function viewerOf(row: RowOf<typeof FOUND>): Viewer {
+  const token = tokenOf(TOKEN.decode(row));
   return { appId: row.app_id, appName: row.app_name, address: token.address, scopes: token.scopes, token };
 }

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CustomEvent } from '@whatwg-node/events';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
 import type { Hint, HintBus } from '../db/hint-bus.ts';
+import { statement } from '../db/sql.ts';
+import { text } from '../db/types.ts';
 
 /** How payloads reach the other gateways. */
 export interface HintTransport {
@@ -15,7 +18,13 @@ export interface HintTransport {
 /** Hears a payload that a process sent, this one included. */
 export type HintListener = (payload: string) => void;
 
-const CHANNEL = 'rollcall_hints';
+/** A database has one set of channels for all of its schemas, and the gateways on one schema are not those on another. */
+function channelOf(schema: string): string {
+  return schema === 'public'
+    ? 'rollcall_hints'
+    : `rollcall_hints_${createHash('sha256').update(schema).digest('hex').slice(0, 16)}`;
+}
+
 const COALESCE = 5; // milliseconds in which hints are gathered
 const MAX_PAYLOAD = 7_500; // bytes; NOTIFY takes 8,000
 const RECONNECT = 1_000;
@@ -40,7 +49,7 @@ function publishAll(payload: string, bus: HintBus): void {
   for (const word of payload.split(' ')) {
     const [, appId, gid, version] = /^(\d+):(\d+):(\d+)$/.exec(word) ?? [];
     if (version) bus.publish({ appId: Number(appId), gid: Number(gid), version: Number(version) }, false);
-    else if (word === REVOKED) bus.publishRevocation(false);
+    else if (word === REVOKED) void bus.publishRevocation(false);
   }
 }
 
@@ -87,7 +96,13 @@ export async function connectHints(
   };
 }
 
-const NOTIFY = { name: 'hints_notify', text: 'select pg_notify($1, $2)::text' };
+const NOTIFY = statement({
+  name: 'hints_notify',
+  parameters: [text, text],
+  columns: { pg_notify: text },
+  text: 'select pg_notify($1, $2)::text',
+  only: 'postgres',
+});
 
 /**
  * LISTEN on a connection of its own, which is made again when it is lost, and NOTIFY outside of every writing transaction
@@ -95,6 +110,7 @@ const NOTIFY = { name: 'hints_notify', text: 'select pg_notify($1, $2)::text' };
  * @param url past a pooler, which would lose LISTEN
  */
 export async function listenNotify(db: Database, url: string, hear: HintListener, log: Logger): Promise<HintTransport> {
+  const channel = channelOf(db.schema);
   let closed = false;
   let client: pg.Client | undefined;
   let echo: (() => void) | undefined;
@@ -114,7 +130,7 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
     });
     try {
       await opened.connect();
-      await opened.query(`listen ${CHANNEL}`);
+      await opened.query(`listen ${channel}`);
       if (closed) throw new Error('closed meanwhile');
     } catch (error) {
       void opened.end();
@@ -144,7 +160,7 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
     const heard = new Promise<boolean>((resolve) => {
       echo = () => resolve(true);
     });
-    await db.query(NOTIFY, [CHANNEL, 'echo']);
+    await db.query(NOTIFY, [channel, 'echo']);
     if (await Promise.race([heard, sleep(ECHO_WITHIN, false, { ref: false })])) return;
     if (!closed)
       log.warn('LISTEN hears nothing, as behind a pooler: set DIRECT_DATABASE_URL. Until then the poll carries the hints.');
@@ -157,7 +173,7 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
   void checkEcho().catch(() => {});
   return {
     async send(payloads) {
-      for (const payload of payloads) await db.query(NOTIFY, [CHANNEL, payload]);
+      for (const payload of payloads) await db.query(NOTIFY, [channel, payload]);
     },
     async close() {
       closed = true;
@@ -166,8 +182,12 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
   };
 }
 
-/** Redis, through Yoga's event target for it. */
-export async function redisHints(url: string, hear: HintListener, log: Logger): Promise<HintTransport> {
+/**
+ * Redis, through Yoga's event target for it.
+ * @param schema that of the gateway's tables
+ */
+export async function redisHints(url: string, hear: HintListener, log: Logger, schema = 'public'): Promise<HintTransport> {
+  const channel = channelOf(schema);
   const [{ Redis }, { createRedisEventTarget }] = await Promise.all([
     import('ioredis'),
     import('@graphql-yoga/redis-event-target'),
@@ -195,11 +215,11 @@ export async function redisHints(url: string, hear: HintListener, log: Logger): 
   }
   const serializer = { stringify: (detail: unknown) => String(detail), parse: (text: string) => text };
   const target = createRedisEventTarget({ ...clients, serializer } as unknown as Parameters<typeof createRedisEventTarget>[0]);
-  target.addEventListener(CHANNEL, (event) => hear(String((event as CustomEvent<string>).detail)));
+  target.addEventListener(channel, (event) => hear(String((event as CustomEvent<string>).detail)));
   return {
     async send(payloads) {
       if (publishClient.status !== 'ready') return;
-      for (const detail of payloads) target.dispatchEvent(new CustomEvent(CHANNEL, { detail }));
+      for (const detail of payloads) target.dispatchEvent(new CustomEvent(channel, { detail }));
     },
     async close() {
       publishClient.disconnect();

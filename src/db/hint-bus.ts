@@ -6,7 +6,7 @@ export interface Hint {
 }
 
 type HintListener = (hint: Hint, own: boolean) => void;
-type RevocationListener = (own: boolean) => void;
+type RevocationListener = (own: boolean) => unknown;
 
 /** Hands hints around within the process; other processes are reached by what listens here. */
 export class HintBus {
@@ -23,14 +23,17 @@ export class HintBus {
     for (const listener of this.#listeners) listener(hint, own);
   }
 
-  /** @param listener told that tokens were revoked; `own`: by this process, which may hear of it from outside once more */
+  /**
+   * @param listener told that tokens were revoked; `own`: by this process, which may hear of it from outside once more.
+   * Whoever revoked waits for what it returns.
+   */
   onRevocation(listener: RevocationListener): () => void {
     this.#revocationListeners.add(listener);
     return () => this.#revocationListeners.delete(listener);
   }
 
-  /** After the commit that revoked them. */
-  publishRevocation(own = true): void {
-    for (const listener of this.#revocationListeners) listener(own);
+  /** After the commit that revoked them. Resolves when this process knows of it. */
+  async publishRevocation(own = true): Promise<void> {
+    await Promise.all([...this.#revocationListeners].map((listener) => listener(own)));
   }
 }

@@ -1,10 +1,49 @@
+import type { HintBus } from './hint-bus.ts';
+import type { Columns, RowOf, SqlType, ValuesOf } from './types.ts';
+
+/** The databases that a statement may run on. */
+export type DatabaseKind = 'pglite' | 'postgres';
+
 /** A statement with a fixed text. PostgreSQL keeps its plan under the name, at most 63 bytes. */
-export interface Statement {
+export interface Statement<Values extends readonly unknown[] = readonly unknown[], Row = unknown> {
   readonly name: string;
   readonly text: string;
+  readonly parameters: readonly SqlType[];
+  /** The columns of its rows, in their order. */
+  readonly columns: Columns;
   /** Planned for its values each time and not kept: for one whose best plan depends on them. */
   readonly planEachTime?: boolean;
+  /** Of one with several forms, what all of their names begin with (`where.ts`). */
+  readonly family?: string;
+  /** The only database that it ever runs on; not given: both. */
+  readonly only?: DatabaseKind;
+  /** Never set: it keeps the types of the values and of a row. */
+  readonly types?: { values: Values; row: Row };
 }
+
+const registered = new Map<string, Statement>();
+
+/** Every statement that the loaded modules have, by name; those with several forms are families (`where.ts`). */
+export const registeredStatements: ReadonlyMap<string, Statement> = registered;
+
+/**
+ * Registers a statement. The types of its values and rows follow from those of its parameters and columns, which one test
+ * compares with what the database says of the text.
+ */
+export function statement<const P extends readonly SqlType[], const C extends Columns>(given: {
+  name: string;
+  parameters: P;
+  columns: C;
+  text: string;
+  only?: DatabaseKind;
+}): Statement<ValuesOf<P>, RowOf<C>> {
+  if (registered.has(given.name)) throw new Error(`There are two statements ${given.name}`);
+  registered.set(given.name, given);
+  return given;
+}
+
+/** The values of a statement; one without parameters needs none. */
+export type Given<Values extends readonly unknown[]> = [Values] extends [readonly []] ? [values?: Values] : [values: Values];
 
 /** What can be asked: the database itself or a transaction on it. */
 export interface Sql {
@@ -12,17 +51,21 @@ export interface Sql {
    * Runs one statement. `bigint` columns come as numbers (all of ours stay below 2⁵³), `timestamptz` as Date,
    * `jsonb` parsed, `bytea` as bytes. `jsonb` parameters go in as text.
    */
-  query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
+  query<Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>): Promise<Row[]>;
 }
 
 /** The same, with all statements planned for their values. */
 export function planningEachTime(sql: Sql): Sql {
-  return { query: (statement, values) => sql.query({ ...statement, planEachTime: true }, values) };
+  return { query: (statement, ...given) => sql.query({ ...statement, planEachTime: true }, ...given) };
 }
 
 /** A transaction: what writes takes one of these, so that nothing can be written outside. */
 export interface Tx extends Sql {
   readonly inTransaction: true;
+  /** For what tells of the transaction, after its commit. */
+  readonly hints: HintBus;
+  /** Has something done once the transaction has committed, before its caller goes on. Nothing of it is an error then. */
+  afterCommit(task: () => unknown): void;
 }
 
 /** Told of every statement before it runs, with its values unless Prisma runs it: for tests. */

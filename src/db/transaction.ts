@@ -1,22 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OverloadedError, TimeoutError } from '../model/errors.ts';
 import { sqlState, translateDriverError } from './driver-errors.ts';
-import type { Statement, Tx } from './sql.ts';
+import type { HintBus } from './hint-bus.ts';
+import type { Sql, Tx } from './sql.ts';
 
 const RETRIED = new Set(['40001', '40P01']); // serialization failure, deadlock
 const ATTEMPTS = 4;
 
+/** What an attempt hands out. */
+interface Committable {
+  /** To be called after the commit; never rejects. */
+  committed(): Promise<void>;
+}
+
 /** One attempt: begins, runs, commits, and rolls back whatever fails. */
-export type Attempt = <T>(run: (tx: Tx) => Promise<T>) => Promise<T>;
+export type Attempt<X> = <T>(run: (tx: X) => Promise<T>) => Promise<T>;
 
 /**
  * Runs a transaction, and again from its beginning after a serialization failure or a deadlock: `run` must have no other
  * effect than its statements.
  */
-export async function withRetries<T>(attempt: Attempt, run: (tx: Tx) => Promise<T>): Promise<T> {
+export async function withRetries<X extends Committable, T>(attempt: Attempt<X>, run: (tx: X) => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
-      return await attempt(run);
+      const [result, tx] = await attempt(async (tx) => [await run(tx), tx] as const);
+      // The connection is free again: what comes now may ask the database.
+      await tx.committed();
+      return result;
     } catch (error) {
       if (tried >= ATTEMPTS || !RETRIED.has(sqlState(error) ?? '')) throw translateDriverError(error);
       await sleep(tried * 5 + Math.random() * 20 * tried);
@@ -24,17 +34,35 @@ export async function withRetries<T>(attempt: Attempt, run: (tx: Tx) => Promise<
   }
 }
 
-/** A transaction that refuses further statements once `timeout` milliseconds have passed. */
-export function withDeadline(tx: Tx, timeout: number): Tx {
-  const deadline = performance.now() + timeout;
-  return {
-    inTransaction: true,
-    query<Row>(statement: Statement, values?: readonly unknown[]) {
+/** A transaction on one connection. What is left for after its commit belongs to this attempt: another begins without. */
+export class OpenTx implements Tx {
+  readonly inTransaction = true;
+  readonly hints: HintBus;
+  readonly query: Sql['query'];
+  readonly #tasks: (() => unknown)[] = [];
+
+  /** @param timeout milliseconds after which it refuses further statements; not given: the database ends it by itself */
+  constructor(hints: HintBus, query: Sql['query'], timeout = Number.POSITIVE_INFINITY) {
+    const deadline = performance.now() + timeout;
+    this.hints = hints;
+    this.query = (statement, ...given) => {
       if (performance.now() > deadline) return Promise.reject(new TimeoutError('The transaction ran too long'));
-      return tx.query<Row>(statement, values);
-    },
-  };
+      return query(statement, ...given);
+    };
+  }
+
+  afterCommit(task: () => unknown): void {
+    this.#tasks.push(task);
+  }
+
+  /** Does what was left for after the commit. The commit stands whatever comes of it. */
+  async committed(): Promise<void> {
+    await Promise.allSettled(this.#tasks.map(async (task) => task()));
+  }
 }
+
+/** How many may wait for one key of a KeyedQueue. */
+export const MAX_WAITING_WRITERS = 1_000;
 
 /** Lets one caller a key in at a time, in the order of arrival, before it takes a connection. */
 export class KeyedQueue {

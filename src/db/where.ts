@@ -1,49 +1,96 @@
 import { createHash } from 'node:crypto';
-import type { Statement } from './sql.ts';
+import type { Sql, Statement } from './sql.ts';
+import type { Columns, RowOf, SqlType } from './types.ts';
+
+/** A value for a parameter, with its type. */
+export interface Bound {
+  readonly type: SqlType;
+  readonly value: unknown;
+}
+
+export function bound<T>(type: SqlType<T>, value: NoInfer<T>): Bound {
+  return { type, value };
+}
+
+const registered = new Set<string>();
+
+/** What the names of all statements with several forms begin with that the loaded modules have. */
+export const registeredFamilies: ReadonlySet<string> = registered;
+
+/** Registers a statement with several forms: all of their names begin with `name`. */
+export function family(name: string): { readonly family: string } {
+  registered.add(name);
+  return { family: name };
+}
 
 /**
  * The conditions of a statement that has several forms: its parameters, and a name that tells the forms apart.
- * `and` gives a new one.
+ * `and` returns a new one.
  */
 export class Where {
+  readonly family: string;
   readonly name: string;
   readonly text: string;
-  readonly values: readonly unknown[];
+  readonly bound: readonly Bound[];
 
-  constructor(name: string, text: string, values: readonly unknown[]) {
-    this.name = name;
+  /** @param form tells apart the forms that begin with other conditions; '' where there is one beginning */
+  constructor({ family }: { readonly family: string }, form: string, text: string, ...values: readonly Bound[]) {
+    this.family = family;
+    this.name = form ? `${family}_${form}` : family;
     this.text = text;
-    this.values = values;
+    this.bound = values;
   }
 
   /** @param tag names the condition; forms with the same tags in the same order have the same text */
-  and(tag: string, condition: (...parameters: string[]) => string, ...values: unknown[]): Where {
-    const from = this.values.length + 1;
-    const text = condition(...values.map((_, index) => `$${from + index}`));
-    return new Where(`${this.name}_${tag}`, `${this.text} and ${text}`, [...this.values, ...values]);
+  and(tag: string, condition: (...parameters: string[]) => string, ...values: readonly Bound[]): Where {
+    const text = `${this.text} and ${condition(...this.#parameters(values))}`;
+    const form = `${this.name}_${tag}`.slice(this.family.length + 1);
+    return new Where(this, form, text, ...this.bound, ...values);
   }
 
-  /** The statement around the conditions; its own parameters come last, from `$next` on. */
-  statement(build: (where: string, next: number) => string): Statement {
-    return { name: shortName(this.name), text: build(this.text, this.values.length + 1) };
+  /** Runs the statement around the conditions; the values of its own parameters come after theirs. */
+  query<const C extends Columns>(
+    sql: Sql,
+    columns: C,
+    build: (where: string, ...parameters: string[]) => string,
+    ...own: readonly Bound[]
+  ): Promise<RowOf<C>[]> {
+    const all = [...this.bound, ...own];
+    const statement: Statement<readonly unknown[], RowOf<C>> = {
+      name: shortName(this.name),
+      text: build(this.text, ...this.#parameters(own)),
+      parameters: all.map(({ type }) => type),
+      columns,
+      family: this.family,
+    };
+    return sql.query(
+      statement,
+      all.map(({ value }) => value),
+    );
+  }
+
+  #parameters(values: readonly Bound[]): string[] {
+    return values.map((_, index) => `$${this.bound.length + index + 1}`);
   }
 }
 
-/** The order of a keyset: its columns, all in one direction, the last of them unique. */
+/** The order of a keyset: its columns with their types, all in one direction, the last of them unique. */
 export interface Keyset {
-  columns: readonly string[];
+  columns: readonly (readonly [column: string, type: SqlType])[];
   descending: boolean;
 }
 
-/** What lies behind a key in reading order, or with `inclusive` at it too; `reverse` turns the direction around. */
+/** What comes after a key in reading order, or with `inclusive` at it too; `reverse` turns the direction around. */
 export function beyond(where: Where, order: Keyset, key: readonly unknown[], reverse: boolean, inclusive = false): Where {
   const operator = `${order.descending !== reverse ? '<' : '>'}${inclusive ? '=' : ''}`;
   const tag = `${reverse ? 'up' : 'to'}${inclusive ? 'eq' : ''}`;
-  return where.and(tag, (...parameters) => `(${order.columns.join(', ')}) ${operator} (${parameters.join(', ')})`, ...key);
+  const columns = order.columns.map(([column]) => column).join(', ');
+  const values = order.columns.map(([, type], index): Bound => ({ type, value: key[index] }));
+  return where.and(tag, (...parameters) => `(${columns}) ${operator} (${parameters.join(', ')})`, ...values);
 }
 
 export function orderBy(order: Keyset, reverse: boolean): string {
-  return order.columns.map((column) => `${column} ${order.descending !== reverse ? 'desc' : 'asc'}`).join(', ');
+  return order.columns.map(([column]) => `${column} ${order.descending !== reverse ? 'desc' : 'asc'}`).join(', ');
 }
 
 const MAX_NAME = 63; // bytes, of a prepared statement

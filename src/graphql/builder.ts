@@ -3,8 +3,10 @@ import ComplexityPlugin from '@pothos/plugin-complexity';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import RelayPlugin from '@pothos/plugin-relay';
 import { GraphQLError, Kind } from 'graphql';
+import { PAGE_ARGS } from './connection.ts';
 import type { Context } from './context.ts';
 import { complexityError, MAX_DEPTH, MAX_NODES, NODE } from './limits.ts';
+import { NODE_OPTIONS } from './node.ts';
 
 /** The schema under construction. It knows no type of the domain: those stand in their own files. */
 export const builder = new SchemaBuilder<{
@@ -30,9 +32,11 @@ export const builder = new SchemaBuilder<{
   errors: { directResult: true, defaultTypes: [] },
   relay: {
     cursorType: 'String',
-    // Written in node.ts: a malformed id answers as a missing one.
-    nodeQueryOptions: false,
-    nodesQueryOptions: false,
+    ...NODE_OPTIONS,
+    firstArgOptions: { description: PAGE_ARGS.first },
+    afterArgOptions: { description: PAGE_ARGS.after },
+    lastArgOptions: { description: PAGE_ARGS.last },
+    beforeArgOptions: { description: PAGE_ARGS.before },
     nodeTypeOptions: { description: 'An object with an id of its own, to be read again by `node`.' },
     idFieldOptions: { description: 'Unique among all objects of the app; for `node` and for caches.' },
     edgesFieldOptions: { description: 'The items of the page, in order, each with its cursor.', nullable: false },

@@ -17,6 +17,7 @@ import { forEachName } from './each.ts';
 import { ValidityType } from './group.ts';
 import { NODE } from './limits.ts';
 import { AdminRights, MemberPermissionsType, namedLevels, Permissions } from './permissions.ts';
+import { plainSettingFields } from './plain-settings.ts';
 import { GroupRef } from './refs.ts';
 
 type RecordOf<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
@@ -43,8 +44,7 @@ export const GroupChangeKindType = builder.enumType('GroupChangeKind', {
 export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSettings').implement({
   description: "A group's settings as they were at that version.",
   fields: (t) => ({
-    name: t.exposeString('name', { nullable: true, description: 'Its name; null: it had none.' }),
-    active: t.exposeBoolean('active', { description: 'false: it was paused.' }),
+    ...plainSettingFields(t),
     flags: t.exposeInt('flags', { description: 'The bitmask, as in Group.flags.' }),
     validity: t.field({
       type: ValidityType,

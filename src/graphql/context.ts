@@ -17,8 +17,6 @@ export interface Context {
   readonly db: Database;
   readonly requestId: string;
   readonly viewer: Viewer;
-  /** To be called behind a revocation, so that this gateway knows of it at once. */
-  readonly tokensRevoked: () => Promise<void>;
   /** What is watched on this gateway. */
   readonly hub: WatchHub;
   /** Where an SSE client that comes back wants to go on. */

@@ -1,6 +1,8 @@
+import { CLEARABLE_SETTINGS } from '../model/plain-settings.ts';
 import { builder } from './builder.ts';
 import { CallSettingsInputType } from './call-settings.ts';
 import { AdminRightsInputType, MemberPermissionsInputType, PermissionsInputType } from './permissions.ts';
+import { plainSettingInputs } from './plain-settings.ts';
 
 const ValidityInput = builder.inputType('ValidityInput', {
   description: 'When the group is in force, in seconds from 0 to 2³¹−1. What is left out stays.',
@@ -37,10 +39,8 @@ const MembersInput = builder.inputType('MembersInput', {
 });
 
 const TEXTS = {
-  name: 'At most 256 characters, not unique.',
   flags:
     'The bitmask of Group.flags; `permissions` and the three switches are applied after it. Unknown bits, and both bits of one pair, are refused.',
-  active: 'false pauses the group.',
   storesMessages: 'Whether messages are to be kept.',
   loopsBack: 'Whether the sender gets a copy.',
   membersMayLeave: 'Whether members may remove themselves; owners always may.',
@@ -52,9 +52,8 @@ const TEXTS = {
 export const GroupAddInput = builder.inputType('GroupAddInput', {
   description: 'A new group. Everything may be left out.',
   fields: (t) => ({
-    name: t.string({ description: `${TEXTS.name} null or left out: none.` }),
+    ...plainSettingInputs(t, 'new'),
     flags: t.int({ description: TEXTS.flags }),
-    active: t.boolean({ description: `${TEXTS.active} Default true.` }),
     validity: t.field({ type: ValidityInput, description: 'Default: from now, for 365 days, without extension.' }),
     permissions: t.field({ type: PermissionsInputType, description: 'Who may do what. Default: all members.' }),
     storesMessages: t.boolean({ description: `${TEXTS.storesMessages} Default true.` }),
@@ -67,13 +66,11 @@ export const GroupAddInput = builder.inputType('GroupAddInput', {
 });
 
 export const GroupSetInput = builder.inputType('GroupSetInput', {
-  description:
-    'Changes of a group: only what is given changes. null clears the name; elsewhere, but where it is said, null is refused.',
+  description: `Changes of a group: only what is given changes. null clears ${CLEARABLE_SETTINGS.join(' and ')}; elsewhere, except where it is said, null is refused.`,
   fields: (t) => ({
     gid: t.id({ required: true, description: TEXTS.gid }),
-    name: t.string({ description: `${TEXTS.name} null takes it away.` }),
+    ...plainSettingInputs(t, 'changed'),
     flags: t.int({ description: `${TEXTS.flags} Not with a message type.` }),
-    active: t.boolean({ description: TEXTS.active }),
     validity: t.field({ type: ValidityInput, description: 'When it is in force.' }),
     callSettings: t.field({ type: CallSettingsInputType, description: 'The settings of its calls.' }),
     storesMessages: t.boolean({ description: TEXTS.storesMessages }),

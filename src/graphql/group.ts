@@ -3,19 +3,20 @@ import { encodeGroupCursor } from '../changes/log/cursor.ts';
 import { messageTypeArgument } from '../groups/input/member-input.ts';
 import { type GroupPageArgs, pageGroups } from '../groups/read/groups.ts';
 import { Flag, levelsOf } from '../model/flags.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
 import { GROUP_STATES, type GroupState, stateAt, type Validity } from '../model/validity.ts';
 import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
-import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { connectionOf } from './connection.ts';
 import type { Context } from './context.ts';
 import { forEachName } from './each.ts';
 import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection, memberPageArgs } from './member.ts';
 import { namedLevels, Permissions } from './permissions.ts';
+import { plainSettingFields } from './plain-settings.ts';
 import { GroupRef, MemberRef, NO_PROMISE, OrderDirection } from './refs.ts';
 
 const STATE_DESCRIPTIONS: Record<GroupState, string> = {
@@ -46,14 +47,11 @@ export const ValidityType = builder.objectRef<Validity>('Validity').implement({
 
 builder.node(GroupRef, {
   description: 'A group of the app. An application sees all of them, a user those that it is a member of.',
-  id: { resolve: ({ gid }) => gid },
+  id: { resolve: ({ gid }) => gid, parse: (text) => readGid(text).number },
+  loadMany: (gids, { load }) => Promise.all(gids.map((gid) => load.group.load(gid))),
   fields: (t) => ({
     gid: t.exposeID('gid', { description: 'Its number, a decimal string: from 1,000 on, below 2⁵³, never used again.' }),
-    name: t.exposeString('name', {
-      nullable: true,
-      description: 'Its name, at most 256 characters, not unique; null: it has none.',
-    }),
-    active: t.exposeBoolean('active', { description: 'false: the group is paused; nothing may be sent.' }),
+    ...plainSettingFields(t),
     state: t.field({
       type: GroupStateType,
       description: "Whether it is in force, by the database's clock when it was read.",
@@ -174,10 +172,7 @@ const GroupOrder = builder.inputType('GroupOrder', {
 
 /** The arguments of every list of groups. */
 export const groupPageArgs = builder.args((t) => ({
-  first: t.int({ description: PAGE_ARGS.first }),
-  after: t.string({ description: PAGE_ARGS.after }),
-  last: t.int({ description: PAGE_ARGS.last }),
-  before: t.string({ description: PAGE_ARGS.before }),
+  ...t.connectionArgs(),
   filter: t.field({ type: GroupFilter, description: 'Which groups; all where it is left out.' }),
   orderBy: t.field({ type: GroupOrder, description: 'In which order; by gid where it is left out.' }),
 }));
@@ -200,7 +195,7 @@ builder.queryFields((t) => ({
     complexity: NODE,
     resolve: async (_, { gid }, { viewer, load }) => {
       requireScope(viewer, 'READ');
-      return (await load.group.load(parseGid(gid))) ?? null;
+      return (await load.group.load(readGid(gid).number)) ?? null;
     },
   }),
   groups: t.field({
@@ -221,7 +216,7 @@ builder.queryFields((t) => ({
     complexity: pageComplexity,
     resolve: async (_, { gid, ...args }, { viewer, load }) => {
       requireScope(viewer, 'READ');
-      const group: Group | undefined = await load.group.load(parseGid(gid));
+      const group: Group | undefined = await load.group.load(readGid(gid).number);
       return group ? connectionOf(await load.members(group.gid, args)) : null;
     },
   }),

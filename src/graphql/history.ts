@@ -2,7 +2,7 @@ import { type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
 import type { ChangeKind } from '../changes/log/records.ts';
 import { builder } from './builder.ts';
 import { GroupChange, GroupChangeKindType } from './changes.ts';
-import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { connectionOf } from './connection.ts';
 import { pageComplexity } from './limits.ts';
 import { GroupRef } from './refs.ts';
 
@@ -46,10 +46,7 @@ builder.objectFields(GroupRef, (t) => ({
     description:
       'The change records that are still kept, oldest first: who did what, when. For a user they begin with the one that added it. `last` gives the latest.',
     args: {
-      first: t.arg.int({ description: PAGE_ARGS.first }),
-      after: t.arg.string({ description: PAGE_ARGS.after }),
-      last: t.arg.int({ description: PAGE_ARGS.last }),
-      before: t.arg.string({ description: PAGE_ARGS.before }),
+      ...t.arg.connectionArgs(),
       kinds: t.arg({ type: [GroupChangeKindType], description: 'Only records of these kinds; all where it is left out.' }),
     },
     complexity: pageComplexity,

@@ -1,15 +1,31 @@
 import { messageTypeArgument } from '../groups/input/member-input.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
+import { readGid } from '../model/gid.ts';
+import type { Member, MemberKey } from '../model/member.ts';
 import { entryPermissions, permissionsOf } from '../model/member-permissions.ts';
 import { rightsOf } from '../model/rights.ts';
+import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
-import { PAGE_ARGS } from './connection.ts';
+import type { Loaders } from './context.ts';
 import { AdminRights, MemberPermissionsType } from './permissions.ts';
 import { GroupRef, MemberRef, OrderDirection } from './refs.ts';
 
+/** The group and the address of a member's id. The address is empty, as none is, where it is missing. */
+function parseKey(id: string): MemberKey {
+  const [gid = '', ...address] = id.split(':');
+  return { gid: readGid(gid).number, address: address.join(':') };
+}
+
+/** The member, where the viewer sees its group. */
+async function memberOf({ gid, address }: MemberKey, load: Loaders): Promise<Member | undefined> {
+  const group = await load.group.load(gid);
+  return group && !addressProblem(address) ? load.member.load({ gid, address }) : undefined;
+}
+
 builder.node(MemberRef, {
   description: 'An address in a group, with its own permissions and rights. Seen by who sees the group.',
-  id: { resolve: ({ gid, address }) => `${gid}:${address}` },
+  id: { resolve: ({ gid, address }) => `${gid}:${address}`, parse: parseKey },
+  loadMany: (keys, { load }) => Promise.all(keys.map((key) => memberOf(key, load))),
   fields: (t) => ({
     address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters; case counts." }),
     group: t.field({
@@ -78,10 +94,7 @@ const MemberOrder = builder.inputType('MemberOrder', {
 
 /** The arguments of every list of members. */
 export const memberPageArgs = builder.args((t) => ({
-  first: t.int({ description: PAGE_ARGS.first }),
-  after: t.string({ description: PAGE_ARGS.after }),
-  last: t.int({ description: PAGE_ARGS.last }),
-  before: t.string({ description: PAGE_ARGS.before }),
+  ...t.connectionArgs(),
   filter: t.field({ type: MemberFilter, description: 'Which members; all where it is left out.' }),
   orderBy: t.field({ type: MemberOrder, description: 'In which order; by address where it is left out.' }),
 }));

@@ -1,54 +1,56 @@
-import { brandWithType } from '@pothos/core';
+import { decodeGlobalID } from '@pothos/plugin-relay';
 import { requireScope } from '../access/viewer.ts';
-import { parseGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';
-import { addressProblem } from '../model/text.ts';
-import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { NODE } from './limits.ts';
 
 const MAX_IDS = 1_000;
 
-/** Reads the object of a global id; a malformed id costs and answers the same as that of a missing group. */
-async function nodeOf(id: string, { load }: Context): Promise<unknown> {
-  const [, type, gid = '', address] = /^(Group|Member):(\d+)(?::(.*))?$/s.exec(Buffer.from(id, 'base64').toString()) ?? [];
-  const group = await load.group.load(parseGid(gid));
-  if (!group) return null;
-  if (type === 'Group' && address === undefined) return branded(group, 'Group');
-  if (type !== 'Member' || address === undefined || addressProblem(address)) return null;
-  const member = await load.member.load({ gid: group.gid, address });
-  return member ? branded(member, 'Member') : null;
+/** An id as it was decoded: the type's name, and the id within that. */
+interface NodeId {
+  typename: string;
+  id: string;
 }
 
-/** The interface cannot tell by its look what an object is. The mark goes on a copy: the loaders share theirs. */
-function branded(object: object, type: string): object {
-  const copy = { ...object };
-  brandWithType(copy, type as never);
-  return copy;
+/** The id of a group that there never is. */
+const NO_GROUP: NodeId = { typename: 'Group', id: '0' };
+
+/** Decodes a global id; a malformed id costs and answers the same as that of a missing group. */
+function decodeNodeId(globalId: string): NodeId {
+  try {
+    const decoded = decodeGlobalID(globalId);
+    return decoded.typename === 'Group' || decoded.typename === 'Member' ? decoded : NO_GROUP;
+  } catch {
+    return NO_GROUP;
+  }
 }
 
-builder.queryFields((t) => ({
-  node: t.field({
-    type: builder.nodeInterfaceRef(),
-    nullable: true,
+/** How Relay's plugin makes `node` and `nodes`; what they load stands with the types. */
+export const NODE_OPTIONS = {
+  decodeGlobalID: decodeNodeId,
+  nodeQueryOptions: {
     description: 'The object with this id; null: there is none, or the viewer may not see it.',
-    args: { id: t.arg.id({ required: true, description: 'The `id` of an object.' }) },
+    args: { id: { description: 'The `id` of an object.' } },
     complexity: NODE,
-    resolve: (_, { id }, context) => {
-      requireScope(context.viewer, 'READ');
-      return nodeOf(id, context) as never;
+    resolve: (_: unknown, { id }: { id: NodeId }, { viewer }: Context, __: unknown, resolveNode: (id: NodeId) => unknown) => {
+      requireScope(viewer, 'READ');
+      return resolveNode(id);
     },
-  }),
-  nodes: t.field({
-    type: [builder.nodeInterfaceRef()],
-    nullable: { list: false, items: true },
+  },
+  nodesQueryOptions: {
     description: 'The objects with these ids, in their order; null where there is none, or the viewer may not see it.',
-    args: { ids: t.arg.idList({ required: true, description: 'The ids of objects, at most 1,000.' }) },
-    complexity: ({ ids }) => ({ field: ids.length * NODE, multiplier: ids.length }),
-    resolve: (_, { ids }, context) => {
-      requireScope(context.viewer, 'READ');
+    args: { ids: { description: 'The ids of objects, at most 1,000.' } },
+    complexity: ({ ids }: { ids: readonly unknown[] }) => ({ field: ids.length * NODE, multiplier: ids.length }),
+    resolve: (
+      _: unknown,
+      { ids }: { ids: NodeId[] },
+      { viewer }: Context,
+      __: unknown,
+      resolveNodes: (ids: NodeId[]) => Promise<unknown[]>,
+    ) => {
+      requireScope(viewer, 'READ');
       if (ids.length > MAX_IDS) invalid(['ids'], `must be at most ${MAX_IDS} ids`);
-      return Promise.all(ids.map((id) => nodeOf(id, context))) as never;
+      return resolveNodes(ids);
     },
-  }),
-}));
+  },
+};

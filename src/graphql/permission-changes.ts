@@ -2,7 +2,7 @@ import { requireScope } from '../access/viewer.ts';
 import { messageTypeArgument } from '../groups/input/member-input.ts';
 import { type PermissionState, watchPermissions } from '../groups/watch-permissions.ts';
 import { ACTIONS, type ActionName } from '../model/flags.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
@@ -51,7 +51,7 @@ builder.subscriptionFields((t) => ({
       const problem = addressProblem(asked);
       if (problem) invalid(['address'], problem);
       const messageType = messageTypeArgument(args.messageType);
-      return watchPermissions(hub, viewer, { gid: parseGid(gid), givenGid: gid, address: asked, messageType });
+      return watchPermissions(hub, viewer, { gid: readGid(gid), address: asked, messageType });
     },
     resolve: (state) => state,
   }),

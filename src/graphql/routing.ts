@@ -1,11 +1,6 @@
 import { type RoutedMessage, recipientsOf, routeMessage } from '../groups/routing/route-message.ts';
-import {
-  GroupNotFoundError,
-  IdempotencyConflictError,
-  InvalidInputError,
-  MessageRefusedError,
-  NotAllowedError,
-} from '../model/errors.ts';
+import { MessageRefusedError } from '../model/decision.ts';
+import { GroupNotFoundError, IdempotencyConflictError, InvalidInputError, NotAllowedError } from '../model/errors.ts';
 import { builder } from './builder.ts';
 import { connectionOf } from './connection.ts';
 import { PermissionDecision } from './decisions.ts';

@@ -3,7 +3,6 @@ import './member.ts';
 import './group.ts';
 import './viewer.ts';
 import './tokens.ts';
-import './node.ts';
 import './group-mutations.ts';
 import './decisions.ts';
 import './routing.ts';

@@ -2,7 +2,7 @@ import { type AddedToken, addToken, revokeToken, revokeTokensOf } from '../acces
 import { pageTokens } from '../access/read-tokens.ts';
 import { InvalidInputError, NotAllowedError, TokenNotFoundError } from '../model/errors.ts';
 import { builder } from './builder.ts';
-import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { connectionOf } from './connection.ts';
 import { pageComplexity } from './limits.ts';
 import { ScopeType, TokenType } from './viewer.ts';
 
@@ -58,10 +58,7 @@ builder.queryFields((t) => ({
     description:
       "The app's tokens that are neither revoked nor expired, in the order in which they were made; never their secrets. For application tokens with the scope TOKENS, which needs no READ here.",
     args: {
-      first: t.arg.int({ description: PAGE_ARGS.first }),
-      after: t.arg.string({ description: PAGE_ARGS.after }),
-      last: t.arg.int({ description: PAGE_ARGS.last }),
-      before: t.arg.string({ description: PAGE_ARGS.before }),
+      ...t.arg.connectionArgs(),
       filter: t.arg({ type: TokenFilter, description: 'Which tokens; all where it is left out.' }),
     },
     complexity: pageComplexity,
@@ -88,11 +85,7 @@ builder.mutationFields((t) => ({
       types: [TokenNotFoundError, NotAllowedError],
       union: { name: 'TokenRevokeResult', description: 'The revoked token, or why not.' },
     },
-    resolve: async (_, { id }, { db, viewer, tokensRevoked }) => {
-      const revoked = await revokeToken(db, viewer, id);
-      await tokensRevoked();
-      return revoked;
-    },
+    resolve: (_, { id }, { db, viewer }) => revokeToken(db, viewer, id),
   }),
   tokenRevokeAll: t.field({
     type: TokenRevokeAllPayload,
@@ -102,10 +95,6 @@ builder.mutationFields((t) => ({
       types: [InvalidInputError, NotAllowedError],
       union: { name: 'TokenRevokeAllResult', description: 'How many were revoked, or why not.' },
     },
-    resolve: async (_, { address }, { db, viewer, tokensRevoked }) => {
-      const result = await revokeTokensOf(db, viewer, address);
-      await tokensRevoked();
-      return result;
-    },
+    resolve: (_, { address }, { db, viewer }) => revokeTokensOf(db, viewer, address),
   }),
 }));

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { requireScope } from '../access/viewer.ts';
 import type { ChangeRecord } from '../changes/log/read.ts';
 import type { ChangeEvent } from '../changes/streams/events.ts';
@@ -10,7 +11,7 @@ import {
   watchMemberships,
 } from '../changes/streams/watch-memberships.ts';
 import { NotAllowedError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';
 import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
@@ -62,29 +63,18 @@ const MembershipChange = builder.objectRef<MembershipEvent>('MembershipChange').
 
 /** How long one watcher's reading beside a record serves the others too, in milliseconds: it shows what is so now. */
 const SHARED_FOR = 1_000;
-/** In the order in which they were made. A record may stay in its ring for long, and must not keep them. */
-const shared = new Map<ChangeRecord, { begunAt: number; load: Loaders }>();
+/** A record may stay in its ring for long, and must not keep them: they go by themselves, also when nothing more is delivered. */
+const shared = new LRUCache<ChangeRecord, Loaders>({ ttl: SHARED_FOR, ttlAutopurge: true });
 
 /** The loaders for a record, which its watchers have from one ring: applications see the same and share them. */
 function loadersOf(record: ChangeRecord, { db, viewer }: Context): Loaders {
   if (viewer.address !== null) return createLoaders(db, viewer);
-  forgetOld();
   const found = shared.get(record);
-  if (found) return found.load;
+  if (found) return found;
   const load = createLoaders(db, viewer);
-  shared.set(record, { begunAt: performance.now(), load });
+  shared.set(record, load);
   return load;
 }
-
-function forgetOld(): void {
-  for (const [record, { begunAt }] of shared) {
-    if (performance.now() - begunAt < SHARED_FOR) return;
-    shared.delete(record);
-  }
-}
-
-// Also when nothing more is delivered.
-setInterval(forgetOld, SHARED_FOR).unref();
 
 /** Each event is resolved with loaders that know nothing from before it, and leaves its cursor for the transport. */
 function delivered<Event extends ChangeEvent | MembershipEvent>(event: Event, context: Context): Event {
@@ -116,7 +106,7 @@ builder.subscriptionType({
       },
       subscribe: (_, { gid, ...args }, context) => {
         requireScope(context.viewer, 'READ');
-        return watchGroup(context.hub, context.viewer, { gid: parseGid(gid), ...beginning(context, args) });
+        return watchGroup(context.hub, context.viewer, { gid: readGid(gid), ...beginning(context, args) });
       },
       resolve: (event, _, context) => delivered(event, context),
     }),

@@ -1,12 +1,15 @@
 import { tokenHolds } from '../access/token-rows.ts';
 import { requireScope, type Viewer } from '../access/viewer.ts';
 import { encodeGroupCursor } from '../changes/log/cursor.ts';
+import { SETTINGS_COLUMNS, SETTINGS_TYPES, settingsValues } from '../changes/log/group-row.ts';
 import { recordedSettings } from '../changes/log/records.ts';
 import type { Database } from '../db/client.ts';
-import type { Tx } from '../db/sql.ts';
+import { statement, type Tx } from '../db/sql.ts';
+import { bool, date, int2, int4, int8, text, uuid } from '../db/types.ts';
+import { gatewayState, groups } from '../generated/tables.ts';
 import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
-import { type Group, type GroupSettings, SETTINGS_COLUMNS, settingsValues } from '../model/group.ts';
+import { readGid } from '../model/gid.ts';
+import type { Group, GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
 import { ALL_RIGHTS } from '../model/rights.ts';
@@ -27,7 +30,7 @@ import { editMembers } from './write/edit-members.ts';
 import { editTypeEntries } from './write/edit-type-entries.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
 import { membersBesides } from './write/replace-members.ts';
-import { announce, GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
+import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
 export interface GroupChanged {
@@ -37,44 +40,56 @@ export interface GroupChanged {
 
 const INPUT: Path = ['input'];
 
-const OPEN = {
+const OPEN = statement({
   name: 'group_open',
+  parameters: [int4, uuid],
+  columns: {
+    gid: groups.gid[1],
+    generation: gatewayState.generation[1],
+    at: date,
+    pg_advisory_xact_lock: text,
+    token_holds: bool,
+  },
   text: `with id as materialized (select nextval('groups_gid_seq') as gid)
     select id.gid, s.generation, date_trunc('milliseconds', clock_timestamp()) as at, pg_advisory_xact_lock(id.gid)::text,
       ${tokenHolds('$1', '$2::uuid')} as token_holds
     from id, gateway_state s`,
-};
-interface Opened {
-  gid: number;
-  generation: number;
-  at: Date;
-  token_holds: boolean;
-}
+});
 const parameters = (from: number) => SETTINGS_COLUMNS.map((_, index) => `$${from + index}`).join(', ');
-const INSERT = {
+const INSERT = statement({
   name: 'group_insert',
+  parameters: [int4, int8, int4, date, ...SETTINGS_TYPES],
+  columns: {},
   text: `insert into groups (app_id, gid, generation, created_at, updated_at, xid, ${SETTINGS_COLUMNS.join(', ')})
     values ($1, $2, $3, $4, $4, pg_current_xact_id()::text::bigint, ${parameters(5)})`,
-};
-const UPDATE = {
+});
+const UPDATE = statement({
   name: 'group_update',
+  parameters: [int4, int8, ...SETTINGS_TYPES],
+  columns: {},
   text: `update groups set (${SETTINGS_COLUMNS.join(', ')}) = (${parameters(3)}) where app_id = $1 and gid = $2`,
-};
-const PUT_TYPE = {
+});
+const PUT_TYPE = statement({
   name: 'group_type_put',
+  parameters: [int4, int8, int4, int2, int2],
+  columns: {},
   text: `insert into group_types (app_id, gid, message_type, send, recv) values ($1, $2, $3, $4, $5)
     on conflict (app_id, gid, message_type) do update set send = excluded.send, recv = excluded.recv`,
-};
-const DROP_TYPE = {
+});
+const DROP_TYPE = statement({
   name: 'group_type_drop',
+  parameters: [int4, int8, int4],
+  columns: {},
   text: 'delete from group_types where app_id = $1 and gid = $2 and message_type = $3',
-};
-const BURY = {
+});
+const BURY = statement({
   name: 'group_bury',
+  parameters: [int4, int8, date, int4],
+  columns: {},
   text: `update groups set deleted_at = $3, start_due = null, expiry_due = null,
       ended_xid = pg_current_xact_id()::text::bigint, ended_generation = $4
     where app_id = $1 and gid = $2`,
-};
+});
 
 /**
  * Makes a group with its first members. A user who makes it is its owner and first member.
@@ -107,12 +122,11 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
   };
   const queue = JSON.stringify(['groupAdd', viewer.appId, viewer.address, request?.key]);
   const result = await (request ? db.exclusive(queue, create) : db.transaction(create));
-  announce(db, viewer, result);
   return changed(db, viewer, result);
 }
 
 async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageType: number): Promise<GroupWrite> {
-  const [opened] = await tx.query<Opened>(OPEN, [viewer.appId, viewer.token.id]);
+  const [opened] = await tx.query(OPEN, [viewer.appId, viewer.token.id]);
   if (!opened) throw new Error('The database has no gateway_state row');
   if (!opened.token_holds) throw new UnauthenticatedError();
   const { gid, generation, at } = opened;
@@ -256,8 +270,7 @@ function writeRequest(db: Database, viewer: Viewer, operation: string, input: Gr
   return {
     db,
     viewer,
-    gid: parseGid(input.gid),
-    givenGid: input.gid,
+    gid: readGid(input.gid),
     idempotency: idempotency(viewer, operation, input),
     ifVersion: input.ifVersion ?? undefined,
   };

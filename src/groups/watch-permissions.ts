@@ -3,9 +3,12 @@ import type { ChangeRecord } from '../changes/log/read.ts';
 import type { GroupTail } from '../changes/streams/group-tail.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Subscriber } from '../changes/streams/subscriber.ts';
+import { statement } from '../db/sql.ts';
+import { bool, int4, int8 } from '../db/types.ts';
 import { type Decision, decide } from '../model/decision.ts';
 import { GroupNotFoundError, StreamEndError } from '../model/errors.ts';
 import { ACTIONS, type ActionName } from '../model/flags.ts';
+import type { Gid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { findGroupsToAsk } from './read/permission-checks.ts';
 import { findStandings } from './read/standings.ts';
@@ -19,16 +22,13 @@ export interface PermissionState extends Record<ActionName, Decision> {
 }
 
 export interface PermissionStreamArgs {
-  /** 0 for a gid that cannot be one. */
-  gid: number;
-  /** The gid as the caller gave it. */
-  givenGid: string;
+  gid: Gid;
   address: string;
   messageType: number;
 }
 
 /** A group's start or expiry is looked at this much later, in milliseconds, so that the clocks' difference does not matter. */
-const BEHIND_DUE = 20;
+const AFTER_DUE = 20;
 
 /**
  * The present answers, then each time one of them changes, for whatever reason; again at every checkpoint. States may be
@@ -41,7 +41,7 @@ export function watchPermissions(
   args: PermissionStreamArgs,
 ): AsyncGenerator<PermissionState, void> {
   return hub.open(viewer, (subscriber) =>
-    hub.withGroup(viewer.appId, args.gid, subscriber, (tail) => states(hub, viewer, args, subscriber, tail)),
+    hub.withGroup(viewer.appId, args.gid.number, subscriber, (tail) => states(hub, viewer, args, subscriber, tail)),
   );
 }
 
@@ -52,14 +52,15 @@ async function* states(
   subscriber: Subscriber,
   tail: GroupTail,
 ): AsyncGenerator<PermissionState, void> {
-  const { gid, address, messageType } = args;
+  const { address, messageType } = args;
+  const gid = args.gid.number;
   let last: string | undefined;
   let repeatAt = 0;
   for (;;) {
     const { known } = tail;
     const found = (await findGroupsToAsk(hub.db, viewer, [gid])).get(gid);
     if (!found || (found.onlySelf && address !== viewer.address)) {
-      if (last === undefined) throw new GroupNotFoundError(args.givenGid);
+      if (last === undefined) throw new GroupNotFoundError(args.gid.text);
       if (await isDeleted(hub, viewer, gid)) return;
       throw new StreamEndError('LEFT_GROUP');
     }
@@ -109,7 +110,7 @@ async function waitForChange(
 /** Milliseconds until the group starts or expires, as of its reading. */
 function untilDue({ startsAt, expiresAt, readAt }: Group): number {
   const left = [startsAt, expiresAt].map((time) => time.getTime() - readAt.getTime()).filter((ms) => ms > 0);
-  return Math.min(...left, 2 ** 31 - 1) + BEHIND_DUE;
+  return Math.min(...left, 2 ** 31 - 1) + AFTER_DUE;
 }
 
 function concerns(record: ChangeRecord, address: string): boolean {
@@ -124,12 +125,14 @@ function concerns(record: ChangeRecord, address: string): boolean {
   }
 }
 
-const DELETED = {
+const DELETED = statement({
   name: 'permissions_deleted',
+  parameters: [int4, int8],
+  columns: { deleted: bool },
   text: 'select not exists (select from groups where app_id = $1 and gid = $2 and deleted_at is null) as deleted',
-};
+});
 
 async function isDeleted(hub: WatchHub, { appId }: Viewer, gid: number): Promise<boolean> {
-  const [row] = await hub.db.query<{ deleted: boolean }>(DELETED, [appId, gid]);
+  const [row] = await hub.db.query(DELETED, [appId, gid]);
   return row?.deleted ?? true;
 }

@@ -1,33 +1,32 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { OpError } from '../ops/codes.ts';
 
 /** How long a client may go on sending a body that was refused, in milliseconds. */
 const LINGER = 10_000;
 
+/** Whether a Content-Length is of more than `limit` bytes. No more than that ever comes; without one, bytes have to be counted. */
+export function announcesMore(contentLength: string | null | undefined, limit: number): boolean {
+  return Number(contentLength) > limit;
+}
+
 /**
- * The whole body.
- * @throws OpError TOOLARGE: before anything is read when the announced length is over `limit` bytes, else as soon as it is;
- * any other error: the client went away
+ * The whole body, or null for one of more than `limit` bytes: before anything is read when so many are announced, else as soon
+ * as they came.
+ * @throws when the client goes away
  */
-export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const tooLarge = () => reject(new OpError('TOOLARGE'));
-    if (Number(req.headers['content-length'] ?? 0) > limit) return tooLarge();
-    let chunks: Buffer[] = [];
-    let size = 0;
-    const take = (chunk: Buffer) => {
-      size += chunk.length;
-      chunks.push(chunk);
-      if (size <= limit) return;
-      chunks = [];
-      req.off('data', take);
-      tooLarge();
-    };
-    req.on('data', take);
-    req.once('end', () => resolve(Buffer.concat(chunks)));
-    req.once('error', reject);
-    req.once('close', () => reject(new Error('The client went away')));
-  });
+export async function readBody(
+  body: AsyncIterable<Uint8Array>,
+  contentLength: string | null | undefined,
+  limit: number,
+): Promise<Buffer | null> {
+  if (announcesMore(contentLength, limit)) return null;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /**
@@ -35,6 +34,7 @@ export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
  * is closed on unread bytes is reset, and most clients would never see the answer.
  */
 export function endAfterBody(req: IncomingMessage, res: ServerResponse, linger = LINGER): void {
+  req.resume();
   if (req.complete) {
     res.end();
     return;
@@ -46,5 +46,4 @@ export function endAfterBody(req: IncomingMessage, res: ServerResponse, linger =
   const timer = setTimeout(end, linger);
   req.once('end', end);
   req.once('close', end);
-  req.resume();
 }

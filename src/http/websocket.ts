@@ -3,27 +3,26 @@ import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql';
 import { handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
-import type { YogaServerInstance } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
+import type { Config } from '../config.ts';
 import { limitExceeded } from '../graphql/limits.ts';
 import { StreamEndError } from '../model/errors.ts';
+import { isAllowedOrigin } from './cors.ts';
+import type { Yoga } from './graphql-endpoint.ts';
 import { joinSocket } from './socket.ts';
 import { requestState } from './yoga/authentication.ts';
-import { isAllowedOrigin } from './yoga/cors.ts';
 
 export interface WebSocketOptions {
-  // biome-ignore lint/suspicious/noExplicitAny: any server context will do
-  yoga: YogaServerInstance<any, any>;
+  yoga: Yoga;
   hub: WatchHub;
   log: Logger;
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
-  allowedOrigins: readonly string[] | undefined;
-  /** Largest message, in bytes. */
-  bodyLimit: number;
+  /** BODY_LIMIT is that of a message. */
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit'>;
   /** How often clients are pinged, in milliseconds. */
   pingInterval?: number;
 }
@@ -58,8 +57,8 @@ interface Extra extends Record<PropertyKey, unknown> {
  * did not close within so many milliseconds.
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
-  const { log, mask, bodyLimit: maxPayload, pingInterval } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload, autoPong: false, handleProtocols });
+  const { log, mask, config, pingInterval } = options;
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.bodyLimit, autoPong: false, handleProtocols });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {
@@ -177,10 +176,10 @@ async function prepare(
 }
 
 /** Why a handshake is refused, as a status line has it. A browser always sends its origin. */
-function refusalOf({ url, headers }: IncomingMessage, { allowedOrigins }: WebSocketOptions): string | undefined {
+function refusalOf({ url, headers }: IncomingMessage, { config }: WebSocketOptions): string | undefined {
   if (url?.split('?', 1)[0] !== '/graphql') return '404 Not Found';
   const { origin, host } = headers;
-  if (origin === undefined || isAllowedOrigin(origin, allowedOrigins)) return undefined;
+  if (origin === undefined || isAllowedOrigin(origin, config.allowedOrigins)) return undefined;
   const own = URL.canParse(origin) && new URL(origin).host === host;
   return own ? undefined : '403 Forbidden';
 }

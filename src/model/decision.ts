@@ -1,3 +1,4 @@
+import { DomainError } from './errors.ts';
 import { type ActionName, AUDIENCES, type Level, levelsOf, RECEIVE_MODES } from './flags.ts';
 import type { GroupSettings, TypeLevels } from './group.ts';
 import { permissionBit } from './member-permissions.ts';
@@ -132,4 +133,14 @@ function reasonAt(level: Level, action: ActionName, selected: boolean | undefine
   if (selected === undefined) return 'NOT_A_MEMBER';
   if (level !== SELECTED) return 'MEMBER';
   return selected ? 'SELECTED_MEMBER' : notSelected;
+}
+
+/** The sender may not send this message. */
+export class MessageRefusedError extends DomainError {
+  readonly code = 'MESSAGE_REFUSED';
+  readonly decision: Decision;
+  constructor(decision: Decision) {
+    super(`The message may not be sent: ${decision.reason}`);
+    this.decision = decision;
+  }
 }

@@ -1,5 +1,3 @@
-import type { Decision } from './decision.ts';
-
 /** What is wrong with one value of the input. The path begins at the argument. */
 export interface InputIssue {
   path: string[];
@@ -86,16 +84,6 @@ export class NotAMemberError extends DomainError {
   constructor(addresses: readonly string[], messageType = 0) {
     super(messageType > 0 ? `Not members, or without an entry for message type ${messageType}` : 'Not members of the group');
     this.addresses = addresses.slice(0, 100);
-  }
-}
-
-/** The sender may not send this message. */
-export class MessageRefusedError extends DomainError {
-  readonly code = 'MESSAGE_REFUSED';
-  readonly decision: Decision;
-  constructor(decision: Decision) {
-    super(`The message may not be sent: ${decision.reason}`);
-    this.decision = decision;
   }
 }
 

@@ -15,6 +15,12 @@ export type ActionName = (typeof ACTIONS)[number];
 export type Level = 0 | 1 | 2;
 export type Levels = Record<ActionName, Level>;
 
+/** A level from its number; the database holds no other. */
+export function levelOf(number: number | undefined): Level {
+  if (number !== 0 && number !== 1 && number !== 2) throw new RangeError(`No level: ${number}`);
+  return number;
+}
+
 export const Flag = {
   AUTO_ADD: 0x8,
   NOT_STORED: 0x40,

@@ -1,6 +1,18 @@
-/** The gid of a decimal string; 0, which no group has, for anything else. */
-export function parseGid(text: string): number {
-  if (!/^[1-9]\d{0,15}$/.test(text)) return 0;
-  const gid = Number(text);
-  return Number.isSafeInteger(gid) ? gid : 0;
+/** The number of a group, as a caller gave it. */
+export interface Gid {
+  /** 0, which no group has, for a text that is no gid: it answers as one that does not exist. */
+  readonly number: number;
+  /** What the caller wrote, for the answer. */
+  readonly text: string;
+}
+
+/** A gid from the decimal string that a caller gave. */
+export function readGid(text: string): Gid {
+  const number = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : 0;
+  return { number: Number.isSafeInteger(number) ? number : 0, text };
+}
+
+/** The gid of a group that is known. */
+export function gidOf(number: number): Gid {
+  return { number, text: String(number) };
 }

@@ -4,7 +4,8 @@ import { addressProblem, textProblem } from './text.ts';
 export type Path = readonly (string | number)[];
 
 export const MAX_INT = 2 ** 31 - 1;
-const MAX_ISSUES = 100;
+/** The most issues that an answer lists. */
+export const MAX_ISSUES = 100;
 const MAX_TEXT = 256;
 
 /** Collects what is wrong with an input, at most 100 issues, each with the path of its value. */

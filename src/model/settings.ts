@@ -13,6 +13,7 @@ import {
 } from './flags.ts';
 import type { GroupSettings } from './group.ts';
 import { OPEN_TYPE } from './group.ts';
+import { changedPlainSettings, PLAIN_NAMES, type PlainSettingsInput, plainSettings } from './plain-settings.ts';
 import { changedValidity, newValidity, type ValidityInput } from './validity.ts';
 
 export interface PermissionsInput {
@@ -24,9 +25,7 @@ export interface PermissionsInput {
 }
 
 /** Changes of a group's settings, valid ones; what is undefined stays. */
-export interface SettingsInput {
-  name?: string | null;
-  active?: boolean;
+export interface SettingsInput extends PlainSettingsInput {
   flags?: number;
   storesMessages?: boolean;
   loopsBack?: boolean;
@@ -72,8 +71,7 @@ function changedTypes(current: GroupSettings['types'], input: SettingsInput, mes
 /** The settings of a new group. `messageType` above 0: the permissions are that type's. */
 export function newSettings(input: SettingsInput, messageType: number, now: Date): GroupSettings {
   return {
-    name: input.name ?? null,
-    active: input.active ?? true,
+    ...plainSettings(input),
     flags: changedFlags(0, input, messageType),
     ...newValidity(input.validity ?? {}, now),
     call: changedCallSettings({ flags: 0, resolution: 'DEFAULT', maxDuration: null }, input.callSettings ?? {}),
@@ -84,8 +82,7 @@ export function newSettings(input: SettingsInput, messageType: number, now: Date
 /** The settings after a change. `messageType` above 0: the permissions are that type's. */
 export function changedSettings(current: GroupSettings, input: SettingsInput, messageType: number, now: Date): GroupSettings {
   return {
-    name: input.name === undefined ? current.name : input.name,
-    active: input.active ?? current.active,
+    ...changedPlainSettings(current, input),
     flags: changedFlags(current.flags, input, messageType),
     ...changedValidity(current, input.validity ?? {}, now),
     call: changedCallSettings(current.call, input.callSettings ?? {}),
@@ -102,8 +99,7 @@ export function changedFields(before: GroupSettings, after: GroupSettings): stri
   const compare = (field: string, a: unknown, b: unknown) => {
     if (a !== b) changed.push(field);
   };
-  compare('name', before.name, after.name);
-  compare('active', before.active, after.active);
+  for (const name of PLAIN_NAMES) compare(name, before[name], after[name]);
   compare('flags', before.flags, after.flags);
   compare('validity.startsAt', before.startsAt.getTime(), after.startsAt.getTime());
   compare('validity.expiresAt', before.expiresAt.getTime(), after.expiresAt.getTime());

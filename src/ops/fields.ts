@@ -1,3 +1,4 @@
+import { PLAIN_NAMES, PLAIN_SETTINGS, type PlainName, type PlainSetting, type PlainSettings } from '../model/plain-settings.ts';
 import type { Right } from '../model/rights.ts';
 import {
   addresses,
@@ -47,10 +48,15 @@ export const TYPE = field(integer, 'group.type', 'type');
 /** groupadd has no type in the flat style. */
 export const NEW_TYPE = field(integer, 'group.type');
 
-export const SETTINGS = {
-  name: field(text, 'group.name', 'name'),
-  active: field(boolean, 'group.active', 'active'),
-};
+const READERS: { [K in PlainSetting['type']]: Reader<unknown> } = { String: text, Boolean: boolean, Int: integer };
+
+/** The plain settings that the endpoint has. */
+export const SETTINGS = Object.fromEntries(
+  PLAIN_NAMES.flatMap((name) => {
+    const { type, op } = PLAIN_SETTINGS[name] as PlainSetting;
+    return op === undefined ? [] : [[name, field(READERS[type], `group.${op}`, op)]];
+  }),
+) as { [Name in PlainName]?: Field<NonNullable<PlainSettings[Name]>> };
 export const FLAGS = field(bits, 'group.flags', 'flags flag');
 export const LEVELS = {
   send: field(level, 'group.permissions.send'),

@@ -8,7 +8,7 @@ import { cursorBehindAddress, pageMembers } from '../groups/read/members.ts';
 import { takePages } from '../groups/read/take-pages.ts';
 import { leaveAllGroups } from '../groups/write/leave-all.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
-import { parseGid } from '../model/gid.ts';
+import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed } from './decode.ts';
 import { groupOnWire, memberOnWire } from './encode.ts';
@@ -18,8 +18,6 @@ import type { Wire } from './wire.ts';
 export interface OpContext {
   db: Database;
   viewer: Viewer;
-  /** To be called after a revocation, so that this gateway heeds it at once. */
-  tokensRevoked: () => Promise<void>;
 }
 
 /** An op: what its token is to be for, and what it does. Its answer is what goes beside `op` and `result`. */
@@ -49,7 +47,7 @@ async function groupEditMembers({ db, viewer }: OpContext, wire: Wire): Promise<
 
 async function seenGroup({ db, viewer }: OpContext, wire: Wire): Promise<Group> {
   const gid = gidOf(wire);
-  const group = await findGroup(db, viewer, parseGid(gid));
+  const group = await findGroup(db, viewer, readGid(gid).number);
   if (!group) throw new GroupNotFoundError(gid);
   return group;
 }
@@ -79,29 +77,23 @@ async function appStats({ viewer }: OpContext): Promise<object> {
   return { app: { name: viewer.appName, aid: viewer.appId } };
 }
 
-async function makeToken({ db, viewer, tokensRevoked }: OpContext, wire: Wire): Promise<object> {
+async function makeToken({ db, viewer }: OpContext, wire: Wire): Promise<object> {
   const address = needed(wire, USER.address);
   const minutes = readField(wire, USER.expiry);
   const { uid, secret } = await replaceUserToken(db, viewer, { address, minutes });
-  await tokensRevoked();
   return { user: { uid, address, token: secret } };
-}
-
-async function revokeTokens({ db, viewer, tokensRevoked }: OpContext, address: string): Promise<void> {
-  await revokeTokensOf(db, viewer, address);
-  await tokensRevoked();
 }
 
 async function userSet(context: OpContext, wire: Wire): Promise<object> {
   const address = needed(wire, USER.address);
   const { remove, active } = readFields(wire, { remove: USER.remove, active: USER.active });
-  if (remove || active === false) await revokeTokens(context, address);
+  if (remove || active === false) await revokeTokensOf(context.db, context.viewer, address);
   return { user: { address } };
 }
 
 async function userDel(context: OpContext, wire: Wire): Promise<object> {
   const address = needed(wire, USER.address);
-  await revokeTokens(context, address);
+  await revokeTokensOf(context.db, context.viewer, address);
   await leaveAllGroups(context.db, context.viewer, address);
   return { user: { address } };
 }

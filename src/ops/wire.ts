@@ -17,7 +17,7 @@ const MAX_PARAMETERS = 1_000;
 
 /**
  * Reads a request.
- * @param query what stands behind the `?`; node:http lets only ASCII through
+ * @param query what comes after the `?`, in ASCII, as requests have it
  * @throws OpError BADPARA: broken JSON, UTF-8 or percent-encoding, JSON that is no object
  */
 export function readWire(query: string, contentType: string, body: Buffer): Wire {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openEmbedded } from '../../src/db/client.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
 import { migratedDataDir } from '../setup/data-dir.ts';
 import { sql } from '../setup/database.ts';
 import type { Answer } from '../setup/gateway.ts';

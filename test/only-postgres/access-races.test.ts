@@ -169,7 +169,7 @@ test('a token that is being revoked makes no successor: it waits, and is refused
   const before = await count();
   let made: Promise<unknown> | undefined;
   await db.transaction(async (tx) => {
-    await tx.query({ name: '', text: 'update tokens set revoked_at = clock_timestamp() where id = $1' }, [token.id]);
+    await sql(tx, 'update tokens set revoked_at = clock_timestamp() where id = $1', [token.id]);
     made = caller.send('mutation { tokenAdd(input: {}) { __typename ... on NotAllowed { right } } }');
     await sleep(300);
   });
@@ -183,7 +183,7 @@ describe('a revoked token', () => {
     const other = db.openAnother({ observe: recorder.observe });
     const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: TEST_CONFIG as Config });
     atEnd(() => gateway.close());
-    for (let n = 0; n < 200; n++) other.hints.publishRevocation(false);
+    for (let n = 0; n < 200; n++) void other.hints.publishRevocation(false);
     // In ten seconds the loop alone comes to twenty.
     await eventually(
       () => recorder.statements.filter(({ name }) => name === 'token_revocations').length,

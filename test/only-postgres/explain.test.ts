@@ -225,7 +225,7 @@ test.runIf(trigrams)('a part of a name by its trigrams', async () => {
 
 test('this sees a scan of a table, and a sort', async () => {
   const text = 'select gid from groups where flags = 0 order by flags, name_folded limit 5';
-  recorder.observe({ name: 'scanning', text }, []);
+  recorder.observe({ name: 'scanning', text, parameters: [], columns: {} }, []);
   await sql(db, `prepare scanning as ${text}`);
   for (const nodes of await plansOf('scanning')) {
     expect(nodes.map((node) => node['Node Type'])).toEqual(expect.arrayContaining(['Seq Scan', 'Sort']));

@@ -80,7 +80,7 @@ test('SERVERERROR when the database takes too long, with nothing written', async
   const gid: number = (await app.json({ op: 'groupadd' }))['group'].gid;
   const blocker = slow.gateway.db.openAnother({ statementTimeout: 10_000 });
   await blocker.transaction(async (tx) => {
-    await tx.query({ name: '', text: 'select pg_advisory_xact_lock($1)::text' }, [gid]);
+    await sql(tx, 'select pg_advisory_xact_lock($1)::text', [gid]);
     expect(await app.json({ op: 'groupset', group: { gid, name: 'N' } })).toEqual({
       ...{ op: 'groupset', result: false, error: 'SERVERERROR' },
     });

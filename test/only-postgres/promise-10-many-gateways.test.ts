@@ -5,7 +5,7 @@ import { connectHints, type HintListener, type HintTransport, listenNotify, redi
 import type { Hint } from '../../src/db/hint-bus.ts';
 import type { StatementObserver } from '../../src/db/sql.ts';
 import { atEnd } from '../setup/at-end.ts';
-import { createViewer, openTestDatabase, type TestDatabase, type TestDatabaseOptions } from '../setup/database.ts';
+import { createViewer, openTestDatabase, sql, type TestDatabase, type TestDatabaseOptions } from '../setup/database.ts';
 import { callerOf, gatewayOn, type TestGateway } from '../setup/gateway.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
 import { APP_CHANGES, GROUP_CHANGES, listen, MEMBERSHIP_CHANGES, until, watchOver } from '../setup/watch.ts';
@@ -128,9 +128,8 @@ test('promise 10: hints by LISTEN and NOTIFY move the streams of another gateway
 
 test('promise 10: a garbled hint does no harm', async () => {
   const two = await hintsBetween((database, hear) => listenNotify(database, db.url, hear, log));
-  const notify = { name: '', text: 'select pg_notify($1, $2)::text' };
   for (const text of ['', 'x', 'revoked1 y:1 ', '1:2', 'echo', `${'9'.repeat(40)}:1:1 `])
-    await db.query(notify, ['rollcall_hints', text]);
+    await sql(db, 'select pg_notify($1, $2)::text', ['rollcall_hints', text]);
   await hintsArrive(two);
 });
 

@@ -15,7 +15,7 @@ test('what streams across groups cannot read yet is not pruned', async () => {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   const { promise: holds, resolve: taken } = Promise.withResolvers<void>();
   const open = db.openAnother().transaction(async (tx) => {
-    await tx.query({ name: '', text: 'select pg_current_xact_id()::text' });
+    await sql(tx, 'select pg_current_xact_id()::text');
     taken();
     await held;
   });

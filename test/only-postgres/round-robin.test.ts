@@ -88,10 +88,9 @@ test('100 retries of one message on both gateways: one receiver, one turn; ten t
 
 test('a turn waits for no one who writes to the group, and no one who writes to it waits for a turn', async () => {
   const gid = await huntGroup();
-  const statement = (text: string) => ({ name: '', text });
   await db.transaction(async (tx) => {
-    await tx.query(statement('select pg_advisory_xact_lock($1)'), [Number(gid)]);
-    await tx.query(statement('update groups set updated_at = updated_at where gid = $1'), [Number(gid)]);
+    await sql(tx, 'select pg_advisory_xact_lock($1)', [Number(gid)]);
+    await sql(tx, 'update groups set updated_at = updated_at where gid = $1', [Number(gid)]);
     expect((await send(2, () => ({ gid, from: 'a customer' }))).toSorted()).toEqual(['anna', 'ben']);
   });
   await db.transaction(async (tx) => {

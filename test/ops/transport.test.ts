@@ -80,10 +80,10 @@ describe('a body over 8 MiB', () => {
   /** The endpoint with a patience of its own for those that go on sending, in milliseconds. */
   const withLinger = async (linger: number) => {
     const endpoint = createOpEndpoint({
-      ...{ db, log: pino({ level: 'silent' }), mode: 'on', bodyLimit: LIMIT, linger, requestId: () => 'id' },
-      ...{ authenticate: async () => null, tokensRevoked: async () => {} },
+      ...{ db, log: pino({ level: 'silent' }), config: { opEndpoint: 'on', bodyLimit: LIMIT }, linger },
+      ...{ authenticate: async () => null },
     });
-    const server = createServer(endpoint).listen(0, '127.0.0.1');
+    const server = createServer(endpoint.listener).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return { server, port: (server.address() as AddressInfo).port };
   };

@@ -16,11 +16,14 @@ import { inject } from 'vitest';
 import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
-import { type Database, type DatabaseOptions, openEmbedded, openPostgres } from '../../src/db/client.ts';
-import type { Sql } from '../../src/db/sql.ts';
+import type { Database, DatabaseOptions } from '../../src/db/client.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
+import { openPostgres } from '../../src/db/postgres.ts';
+import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
 import { lendPGlite, unmigratedPGlite } from './pglite.ts';
+import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
   /** PostgreSQL only. */
@@ -43,7 +46,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
 export const databaseKind = inject('databaseKind');
 
 function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout = 30_000 }: TestDatabaseOptions): DatabaseOptions {
-  return { observe, statementTimeout, transactionTimeout };
+  return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
 }
 
 /** A database that nobody else uses. */
@@ -84,9 +87,10 @@ function testDatabase(db: Database, url: () => string, openAnother: TestDatabase
   };
 }
 
-/** A statement for this once, which the server does not keep by a name. */
-export function sql<Row>(db: Sql, text: string, values?: readonly unknown[]): Promise<Row[]> {
-  return db.query<Row>({ name: '', text }, values);
+/** A statement for this once, which the server does not keep by a name. Its rows are what the test says that they are. */
+export function sql<Row>(db: Sql, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const statement: Statement<readonly unknown[], unknown> = { name: '', text, parameters: [], columns: {} };
+  return db.query(statement, values) as Promise<Row[]>;
 }
 
 /** PostgreSQL only: the URL of a new database, which is dropped after the file's tests. */

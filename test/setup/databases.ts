@@ -10,7 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { openEmbedded, openPostgres, PGLITE_OPTIONS } from '../../src/db/client.ts';
+import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { openPostgres } from '../../src/db/postgres.ts';
+import { forgetRan, writeThere } from './ran.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -44,7 +46,13 @@ type Teardown = () => Promise<void>;
 const TIMEOUTS = { statementTimeout: 60_000, transactionTimeout: 60_000 };
 
 export default async function setup(project: TestProject): Promise<Teardown> {
-  return project.config.provide.databaseKind === 'postgres' ? setupPostgres(project) : setupPGlite(project);
+  const { databaseKind, ran } = project.getProvidedContext();
+  writeThere(ran, databaseKind, (await project.globTestFiles()).testFiles);
+  const teardown = await (databaseKind === 'postgres' ? setupPostgres(project) : setupPGlite(project));
+  return async () => {
+    forgetRan(ran);
+    await teardown();
+  };
 }
 
 async function setupPGlite(project: TestProject): Promise<Teardown> {

@@ -1,5 +1,10 @@
 /** Loaded anew for each test file, while the modules that files share are loaded once a process. */
-import { afterAll } from 'vitest';
+import { afterAll, expect, inject } from 'vitest';
 import { endAll } from './at-end.ts';
+import { writeRan } from './ran.ts';
 
-afterAll(endAll);
+afterAll(async () => {
+  await endAll();
+  const kind = inject('databaseKind');
+  if (kind) writeRan(inject('ran'), kind, expect.getState().testPath ?? '');
+});

@@ -1,17 +1,17 @@
 import type { Database } from '../../src/db/client.ts';
-import type { Sql, Statement, Tx } from '../../src/db/sql.ts';
+import type { Given, Sql, Statement, Tx } from '../../src/db/sql.ts';
 
 /** The database with parts of it as given. */
-export function altered<Given extends Database>(db: Given, parts: Partial<Database>): Given {
+export function altered<D extends Database>(db: D, parts: Partial<Database>): D {
   return Object.assign(Object.create(db), parts);
 }
 
 /** The database, where something happens once behind the first statement of that name, as by another gateway. */
-export function interrupted<Given extends Database>(db: Given, name: string, happens: () => Promise<unknown>): Given {
+export function interrupted<D extends Database>(db: D, name: string, happens: () => Promise<unknown>): D {
   let waiting = true;
   const query = (sql: Sql) =>
-    async function query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
-      const rows = await sql.query<Row>(statement, values);
+    async function query<Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) {
+      const rows = await sql.query(statement, ...given);
       if (!waiting || statement.name !== name) return rows;
       waiting = false;
       await happens();
@@ -20,7 +20,7 @@ export function interrupted<Given extends Database>(db: Given, name: string, hap
   const within =
     <T>(run: (tx: Tx) => Promise<T>) =>
     (tx: Tx) =>
-      run({ inTransaction: true, query: query(tx) });
+      run({ inTransaction: true, hints: tx.hints, afterCommit: (task) => tx.afterCommit(task), query: query(tx) });
   return altered(db, {
     query: query(db),
     transaction: (run) => db.transaction(within(run)),

@@ -5,7 +5,7 @@
 import { openAsBlob } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
 import { inject } from 'vitest';
-import { PGLITE_OPTIONS } from '../../src/db/client.ts';
+import { PGLITE_OPTIONS } from '../../src/db/embedded.ts';
 
 /** A file and one of its tests have one each; more at a time are rare. */
 const MOST_KEPT = 2;

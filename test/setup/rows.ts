@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { CHANGE_KINDS, type ChangeKind } from '../../src/changes/log/records.ts';
 import type { Sql } from '../../src/db/sql.ts';
+import { sql } from './database.ts';
 
 const TABLES = ['groups', 'group_types', 'members', 'member_types', 'former_members', 'changes', 'idempotency_keys'] as const;
 export type AppRows = Record<(typeof TABLES)[number], Record<string, unknown>[]>;
@@ -11,7 +12,7 @@ export async function rowsOf(db: Sql, appId: number): Promise<AppRows> {
   const rows: Partial<AppRows> = {};
   for (const table of TABLES) {
     const text = `select to_jsonb(t) as row from ${table} t where app_id = $1 order by to_jsonb(t)::text collate "C"`;
-    const found = await db.query<{ row: Record<string, unknown> }>({ name: `rows_${table}`, text }, [appId]);
+    const found = await sql<{ row: Record<string, unknown> }>(db, text, [appId]);
     rows[table] = found.map(({ row }) => row);
   }
   return rows as AppRows;
@@ -37,25 +38,20 @@ export interface ChangeRow {
   data: any;
 }
 
-const CHANGES = {
-  name: 'rows_changes_of',
-  text: `select version, kind, actor, member_count as "memberCount", mark, at, data from changes
-    where gid = $1 and version > $2 order by version`,
-};
+const CHANGES = `select version, kind, actor, member_count as "memberCount", mark, at, data from changes
+  where gid = $1 and version > $2 order by version`;
 const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kind, number]) => [number, kind as ChangeKind]));
 
 /** The records of a group above a version, in their order. */
 export async function changesOf(db: Sql, gid: string, after = 0): Promise<ChangeRow[]> {
-  const rows = await db.query<Omit<ChangeRow, 'kind'> & { kind: number }>(CHANGES, [gid, after]);
+  const rows = await sql<Omit<ChangeRow, 'kind'> & { kind: number }>(db, CHANGES, [gid, after]);
   return rows.map((row) => ({ ...row, kind: KINDS.get(row.kind) as ChangeKind }));
 }
 
-const ENTRIES = {
-  name: 'rows_entries_of',
-  text: 'select address, message_type as "messageType", permissions from member_types where gid = $1 order by address, message_type',
-};
+const ENTRIES =
+  'select address, message_type as "messageType", permissions from member_types where gid = $1 order by address, message_type';
 
 /** The members' entries for message types. */
 export function entriesOf(db: Sql, gid: string): Promise<{ address: string; messageType: number; permissions: number }[]> {
-  return db.query(ENTRIES, [gid]);
+  return sql(db, ENTRIES, [gid]);
 }

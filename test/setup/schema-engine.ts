@@ -1,9 +1,12 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { ColumnTypeEnum, type SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
-import type { SchemaEngine } from '@prisma/schema-engine-wasm';
+import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { openSchemaEngine, withScripts } from '../../src/db/schema-engine.ts';
+import { openSchemaEngine, withScripts } from '../../prisma/schema-engine.ts';
+import { MIGRATIONS_DIR, type Migration } from '../../src/db/migrate.ts';
 import type { TestDatabase } from './database.ts';
 
 /** Lends Prisma's schema engine on a test's database. */
@@ -21,6 +24,20 @@ export async function withSchemaEngine<T>(
     engine.free();
     await pool?.end();
   }
+}
+
+/** Migrations in the shape that the engine takes. */
+export async function migrationList(migrations: readonly Migration[]): Promise<MigrationList> {
+  const path = 'migration_lock.toml';
+  return {
+    baseDir: MIGRATIONS_DIR,
+    lockfile: { path, content: await readFile(join(MIGRATIONS_DIR, path), 'utf8') },
+    shadowDbInitScript: '',
+    migrationDirectories: migrations.map(({ name, script }) => ({
+      path: name,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok' as const, value: script } },
+    })),
+  };
 }
 
 function pgliteAdapter(pglite: NonNullable<TestDatabase['pglite']>): SqlMigrationAwareDriverAdapterFactory {

@@ -32,6 +32,7 @@ function importsOf(path: string, code: string): Import[] {
 
 /** A folder of src, `generated`, a file directly in src, or a package; of packages only those that are a transport. */
 function partOf(from: string): string {
+  if (/^node:(http|https|http2)$/.test(from)) return 'node:http';
   if (/^(graphql|graphql-yoga|graphql-ws|ws)$|^@(graphql-yoga(?!\/redis-event-target)|pothos|escape\.tech)\//.test(from))
     return 'graphql packages';
   return from.includes('.ts') ? (from.split('/')[0] as string) : 'package';
@@ -46,7 +47,7 @@ const ARROWS: Record<string, { values: string[]; types: string[] }> = {
   groups: { values: ['model', 'db', 'access', 'changes', 'generated'], types: [] },
   ops: { values: ['model', 'access', 'changes', 'groups'], types: ['db'] },
   graphql: { values: ['model', 'access', 'changes', 'groups', 'graphql packages'], types: ['db'] },
-  http: { values: ['model', 'access', 'changes', 'ops', 'graphql', 'graphql packages'], types: ['db', 'config.ts'] },
+  http: { values: ['model', 'access', 'changes', 'ops', 'graphql', 'graphql packages', 'node:http'], types: ['db', 'config.ts'] },
 };
 
 function violations(path: string, code: string): string[] {
@@ -125,6 +126,7 @@ describe('what the first test would see', () => {
     ['db/client.ts', `import type { Viewer } from '../access/viewer.ts';`],
     ['model/group.ts', `import type { Sql } from '../db/sql.ts';`],
     ['model/group.ts', `import { randomBytes } from 'node:crypto';`],
+    ['ops/run-op.ts', `import type { IncomingMessage } from 'node:http';`],
     ['http/router.ts', `import { openPostgres } from '../db/client.ts';`],
     ['graphql/group.ts', `import { withRequestId } from '../http/request-id.ts';`],
     ['groups/operations.ts', `import { readConfig } from '../config.ts';`],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InvalidInputError } from '../../src/model/errors.ts';
-import { parseGid } from '../../src/model/gid.ts';
+import { readGid } from '../../src/model/gid.ts';
 import { Issues, invalid, MAX_INT } from '../../src/model/issues.ts';
 import { addressProblem, codePoints } from '../../src/model/text.ts';
 import { BAD_ADDRESSES, GOOD_ADDRESSES } from '../setup/addresses.ts';
@@ -67,7 +67,7 @@ describe('a gid', () => {
     ['1', 1],
     ['9007199254740991', Number.MAX_SAFE_INTEGER],
   ])('%j', (text, gid) => {
-    expect(parseGid(text)).toBe(gid);
+    expect(readGid(text).number).toBe(gid);
   });
 
   test.each([
@@ -93,7 +93,7 @@ describe('a gid', () => {
     'Infinity',
     'null',
   ])('%j is none', (text) => {
-    expect(parseGid(text)).toBe(0);
+    expect(readGid(text).number).toBe(0);
   });
 
   test('is read back exactly, and no other text gives it', () => {
@@ -101,13 +101,13 @@ describe('a gid', () => {
       fc.property(
         fc.maxSafeNat().filter((gid) => gid > 0),
         (gid) => {
-          expect(parseGid(String(gid))).toBe(gid);
+          expect(readGid(String(gid)).number).toBe(gid);
         },
       ),
     );
     holds(
       fc.property(fc.string({ unit: fc.constantFrom(...'0123456789+-. exA') }), (text) => {
-        const gid = parseGid(text);
+        const gid = readGid(text).number;
         if (gid !== 0) expect(String(gid)).toBe(text);
       }),
       5_000,

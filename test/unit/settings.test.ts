@@ -19,19 +19,26 @@ import {
 } from '../../src/model/flags.ts';
 import type { GroupSettings, TypeLevels } from '../../src/model/group.ts';
 import {
+  PLAIN_NAMES,
+  PLAIN_SETTINGS,
+  type PlainName,
+  type PlainSettings,
+  plainSettings,
+} from '../../src/model/plain-settings.ts';
+import {
   changedFields,
   changedSettings,
   newSettings,
   type PermissionsInput,
   type SettingsInput,
 } from '../../src/model/settings.ts';
+import { PLAIN_CASES } from '../setup/plain-settings.ts';
 import { holds, int32 } from '../setup/property.ts';
 
 const NOW = new Date('2030-06-01T00:00:00.000Z');
 const at = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
 const BASE: GroupSettings = {
-  name: 'Base',
-  active: true,
+  ...plainSettings({ name: 'Base' }),
   flags: 0,
   startsAt: at(-10),
   expiresAt: at(1000),
@@ -41,6 +48,10 @@ const BASE: GroupSettings = {
 };
 
 const seconds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+/** Any of a plain setting's values, for each of them. */
+const PLAIN = Object.fromEntries(
+  PLAIN_NAMES.map((name) => [name, fc.constantFrom(PLAIN_SETTINGS[name].initial, ...PLAIN_CASES[name].values)]),
+) as unknown as { [Name in PlainName]: fc.Arbitrary<PlainSettings[Name]> };
 const level = fc.constantFrom<Level[]>(0, 1, 2);
 const levels = fc.record({ send: level, recv: level, pub: level, sub: level, list: level });
 const flags = fc
@@ -51,9 +62,7 @@ const maxDuration = fc.option(fc.integer({ min: 1, max: 2 ** 31 - 1 }));
 const messageType = fc.integer({ min: 1, max: 9 });
 const typeLevels = fc.record<TypeLevels>({ send: level, recv: level });
 
-const settings: fc.Arbitrary<GroupSettings> = fc.record({
-  name: fc.option(fc.string({ maxLength: 5 })),
-  active: fc.boolean(),
+const OTHERS = {
   flags,
   startsAt: fc.integer({ min: -1000, max: 1000 }).map(at),
   expiresAt: fc.integer({ min: 1001, max: 5000 }).map(at),
@@ -63,7 +72,8 @@ const settings: fc.Arbitrary<GroupSettings> = fc.record({
     const entries = Object.entries(types).map(([type, given]): [number, TypeLevels] => [Number(type), given]);
     return new Map(entries.sort(([a], [b]) => a - b));
   }),
-});
+};
+const settings: fc.Arbitrary<GroupSettings> = fc.record({ ...PLAIN, ...OTHERS });
 const permissions: fc.Arbitrary<PermissionsInput> = fc.record(
   {
     send: fc.constantFrom(...AUDIENCES),
@@ -75,8 +85,7 @@ const permissions: fc.Arbitrary<PermissionsInput> = fc.record(
   { requiredKeys: [] },
 );
 const OWN = {
-  name: fc.option(fc.string({ maxLength: 5 })),
-  active: fc.boolean(),
+  ...PLAIN,
   flags,
   storesMessages: fc.boolean(),
   loopsBack: fc.boolean(),
@@ -91,7 +100,7 @@ const OWN = {
 const input: fc.Arbitrary<SettingsInput> = fc.record(OWN, { requiredKeys: [] });
 const typed: fc.Arbitrary<SettingsInput> = fc.record(
   {
-    name: OWN.name,
+    ...PLAIN,
     permissions: fc.option(
       fc.record({ send: fc.constantFrom(...AUDIENCES), recv: fc.constantFrom(...RECEIVE_MODES) }, { requiredKeys: [] }),
     ),

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Statement, Tx } from '../../src/db/sql.ts';
-import { type Attempt, KeyedQueue, withDeadline, withRetries } from '../../src/db/transaction.ts';
+import { HintBus } from '../../src/db/hint-bus.ts';
+import type { Given, Statement } from '../../src/db/sql.ts';
+import { type Attempt, KeyedQueue, OpenTx, withRetries } from '../../src/db/transaction.ts';
+import { int4 } from '../../src/db/types.ts';
 import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 
 const failure = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
@@ -58,10 +60,10 @@ describe('KeyedQueue', () => {
 });
 
 describe('withRetries', () => {
-  const tx: Tx = { inTransaction: true, query: async () => [] };
+  const tx = new OpenTx(new HintBus(), async () => []);
   const counted = () => {
     const counter = { attempts: 0 };
-    const attempt: Attempt = (run) => {
+    const attempt: Attempt<OpenTx> = (run) => {
       counter.attempts++;
       return run(tx);
     };
@@ -101,18 +103,20 @@ describe('withRetries', () => {
   });
 });
 
-describe('withDeadline', () => {
+describe('OpenTx', () => {
   test('passes statements on until the time is up, then none', async () => {
-    const asked: [Statement, readonly unknown[] | undefined][] = [];
-    const inner = {
-      inTransaction: true as const,
-      query: async <Row>(statement: Statement, values?: readonly unknown[]) => {
-        asked.push([statement, values]);
-        return [{ one: 1 }] as Row[];
-      },
+    const asked: unknown[] = [];
+    const query = async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+      asked.push([statement, ...given]);
+      return [{ one: 1 }] as Row[];
     };
-    const tx = withDeadline(inner, 100);
-    const statement = { name: 'one', text: 'select $1' };
+    const tx = new OpenTx(new HintBus(), query, 100);
+    const statement: Statement<readonly [number], { one: number }> = {
+      name: 'one',
+      parameters: [int4],
+      columns: { one: int4 },
+      text: 'select $1::int as one',
+    };
     expect(await tx.query(statement, [1])).toEqual([{ one: 1 }]);
     await sleep(130);
     await expect(tx.query(statement, [2])).rejects.toThrow(TimeoutError);

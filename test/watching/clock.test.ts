@@ -7,6 +7,7 @@ import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import { watchMemberships } from '../../src/changes/streams/watch-memberships.ts';
 import type { Database } from '../../src/db/client.ts';
 import { addGroup } from '../../src/groups/operations.ts';
+import { gidOf } from '../../src/model/gid.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createViewer, openTestDatabase } from '../setup/database.ts';
 import { until } from '../setup/watch.ts';
@@ -20,8 +21,8 @@ const HOUR = 3_600_000;
 /** A hub on a database whose clock is ahead of ours, and how often that was read. */
 function openHub(pollInterval: number) {
   const clock = { ahead: HOUR, read: 0 };
-  const query = (async (statement, values) => {
-    if (statement.name !== 'hub_clock') return db.query(statement, values);
+  const query = (async (statement, ...given) => {
+    if (statement.name !== 'hub_clock') return db.query(statement, ...given);
     clock.read++;
     return [{ now: new Date(Date.now() + clock.ahead) }];
   }) as Database['query'];
@@ -31,8 +32,8 @@ function openHub(pollInterval: number) {
 }
 
 const begin = (hub: WatchHub) => [
-  watchGroup(hub, viewer, { gid }),
-  watchGroup(hub, viewer, { gid, snapshot: true }),
+  watchGroup(hub, viewer, { gid: gidOf(gid) }),
+  watchGroup(hub, viewer, { gid: gidOf(gid), snapshot: true }),
   watchApp(hub, viewer),
   watchMemberships(hub, viewer, { address: 'ann' }),
 ];
@@ -52,7 +53,7 @@ test('what a stream begins with has the time by the database’s clock, which is
 
 test('the clock is read again while streams are open, and with the first stream after a while without one', async () => {
   const { hub, clock } = openHub(20);
-  const first = watchGroup(hub, viewer, { gid });
+  const first = watchGroup(hub, viewer, { gid: gidOf(gid) });
   expect(await hoursAhead(first)).toBe(1);
   await until(() => clock.read > 3);
   await first.return();
@@ -60,5 +61,5 @@ test('the clock is read again while streams are open, and with the first stream 
   const read = clock.read;
   await sleep(100); // it polls, and nothing is to be read
   expect(clock.read - read).toBeLessThanOrEqual(1);
-  expect(await hoursAhead(watchGroup(hub, viewer, { gid }))).toBe(5);
+  expect(await hoursAhead(watchGroup(hub, viewer, { gid: gidOf(gid) }))).toBe(5);
 });

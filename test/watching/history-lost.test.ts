@@ -7,6 +7,7 @@ import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import { watchMemberships } from '../../src/changes/streams/watch-memberships.ts';
 import { addGroup, setGroup } from '../../src/groups/operations.ts';
 import { watchPermissions } from '../../src/groups/watch-permissions.ts';
+import { readGid } from '../../src/model/gid.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
@@ -53,7 +54,7 @@ async function newGroup() {
 
 type Group = Awaited<ReturnType<typeof newGroup>>;
 
-const watch = (hub: WatchHub, { viewer, gid }: Group, after?: string) => watchGroup(hub, viewer, { gid: Number(gid), after });
+const watch = (hub: WatchHub, { viewer, gid }: Group, after?: string) => watchGroup(hub, viewer, { gid: readGid(gid), after });
 
 /** A stream behind its Ready, with what comes next asked for. */
 async function live<T>(stream: AsyncGenerator<T, void>) {
@@ -123,7 +124,7 @@ test('permissionChanges goes on with the state as it is then, and does not ask a
   const group = await newGroup();
   const { viewer, gid } = group;
   await setGroup(db, viewer, { gid, permissions: { send: 'SELECTED' } });
-  const args = { gid: Number(gid), givenGid: gid, address: 'ann', messageType: 0 };
+  const args = { gid: readGid(gid), address: 'ann', messageType: 0 };
   for (const hub of [polling, hearing]) {
     const stream = await live(watchPermissions(hub, viewer, args));
     expect(stream.first).toMatchObject({ send: { reason: 'SELECTED_MEMBER' } });

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { WatchHub } from '../../src/changes/streams/hub.ts';
 import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import type { Database } from '../../src/db/client.ts';
+import { readGid } from '../../src/model/gid.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { GROUP_CHANGES, listen, TRANSPORTS, watchOver } from '../setup/watch.ts';
 import { addGroup, addresses, deleteGroup, editMembers, setGroup, withOther } from './setup.ts';
@@ -98,15 +99,15 @@ test('promise 4: an unknown group has no stream, nor a deleted or foreign one', 
 /** A hub that hears of nothing, with what a stream of it gives up to Ready; `during` runs before each statement. */
 async function untilReady(gid: string, during: (name: string, pages: number) => Promise<unknown>): Promise<unknown[]> {
   let pages = 0;
-  const query: Database['query'] = async (statement, values) => {
+  const query: Database['query'] = async (statement, ...given) => {
     if (statement.name === 'snapshot_members') pages++;
     await during(statement.name, pages);
-    return gateway.db.query(statement, values);
+    return gateway.db.query(statement, ...given);
   };
   const log = pino({ level: 'silent' });
   const hub = new WatchHub({ db: withOther(gateway.db, { query }), log, hints: false, pollInterval: 3_600_000 });
   const told: unknown[] = [];
-  for await (const event of watchGroup(hub, caller.viewer, { gid: Number(gid), snapshot: true })) {
+  for await (const event of watchGroup(hub, caller.viewer, { gid: readGid(gid), snapshot: true })) {
     if (event.type === 'change') told.push([event.record.kind, event.record.version]);
     else told.push([event.type, event.version]);
     if (event.type === 'ready') break;

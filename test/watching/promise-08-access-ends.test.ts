@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { WatchHub } from '../../src/changes/streams/hub.ts';
 import { watchGroup } from '../../src/changes/streams/watch-group.ts';
+import { readGid } from '../../src/model/gid.ts';
 import { sql } from '../setup/database.ts';
 import { type Caller, gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import {
@@ -164,7 +165,7 @@ test('promise 8: a snapshot ends when the membership does, or the group', async 
   for (const ending of ['LEFT_GROUP', 'deleted']) {
     const { gid } = await addGroup(caller, { members: [{ addresses: ['ann', ...addresses(2_500)] }] });
     const { viewer } = await caller.user('ann');
-    const stream = watchGroup(hub, viewer, { gid: Number(gid), snapshot: true });
+    const stream = watchGroup(hub, viewer, { gid: readGid(gid), snapshot: true });
     expect((await stream.next()).value).toMatchObject({ type: 'snapshot', page: 1 });
     if (ending === 'deleted') await deleteGroup(caller, gid);
     else await editMembers(caller, { gid, remove: ['ann'] });

@@ -10,6 +10,7 @@ import type { Database } from '../../src/db/client.ts';
 import { HintBus } from '../../src/db/hint-bus.ts';
 import { addGroup, editGroupMembers, setGroup } from '../../src/groups/operations.ts';
 import { purgeGroup } from '../../src/groups/write/purge.ts';
+import { readGid } from '../../src/model/gid.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
 import { settled } from '../setup/watch.ts';
@@ -43,7 +44,7 @@ type Stream = AsyncGenerator<ChangeEvent, void>;
 type Group = Awaited<ReturnType<typeof newGroup>>;
 
 const begin = (kind: 'group' | 'app', { viewer, gid }: Group, after?: string): Stream =>
-  kind === 'group' ? watchGroup(hub, viewer, { gid: Number(gid), after }) : watchApp(hub, viewer, after);
+  kind === 'group' ? watchGroup(hub, viewer, { gid: readGid(gid), after }) : watchApp(hub, viewer, after);
 
 async function ready<T>(stream: AsyncGenerator<T, void>): Promise<string> {
   const { value } = await stream.next();

@@ -5,6 +5,7 @@ import { WatchHub } from '../../src/changes/streams/hub.ts';
 import { watchApp } from '../../src/changes/streams/watch-app.ts';
 import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import { addGroup, setGroup } from '../../src/groups/operations.ts';
+import { gidOf, readGid } from '../../src/model/gid.ts';
 import { createViewer, databaseKind, openTestDatabase } from '../setup/database.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
 
@@ -40,7 +41,7 @@ test('1,000 watchers of one group cost the database no more statements a change 
   const { viewer } = await createViewer(db);
   const gid = String((await addGroup(db, viewer, {})).group.gid);
   const rename = (n: number) => setGroup(db, viewer, { gid, name: `${Math.random()} ${n}` });
-  const begin = () => watchGroup(hub, viewer, { gid: Number(gid) });
+  const begin = () => watchGroup(hub, viewer, { gid: readGid(gid) });
   const one = await statementsOf(await open(1, begin), rename);
   const thousand = await statementsOf(await open(1_000, begin), rename);
   expect(one).toEqual(Array(CHANGES).fill('changes_after_version'));
@@ -63,14 +64,14 @@ test('streams that are ended, or never asked for anything, leave nothing behind'
   const { viewer } = await createViewer(db);
   const { gid } = (await addGroup(db, viewer, {})).group;
   const before = hub.size;
-  const waiting = watchGroup(hub, viewer, { gid });
+  const waiting = watchGroup(hub, viewer, { gid: gidOf(gid) });
   await waiting.next();
   const next = waiting.next();
-  const unasked = watchGroup(hub, viewer, { gid });
+  const unasked = watchGroup(hub, viewer, { gid: gidOf(gid) });
   expect(hub.size).toBe(before + 2);
   await Promise.all([waiting.return(), unasked.return()]);
   expect(await next).toEqual({ done: true, value: undefined });
-  const refused = watchGroup(hub, viewer, { gid: 1 });
+  const refused = watchGroup(hub, viewer, { gid: gidOf(1) });
   await expect(refused.next()).rejects.toThrow('There is no such group');
   expect(hub.size).toBe(before);
 });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { Tx } from '../../db/sql.ts';
+import { statement, type Tx } from '../../db/sql.ts';
+import { date, int4, int4Array, int8, int8Array, nullable, text, textArray } from '../../db/types.ts';
 import { CHANGE_KINDS, type NewChange } from './records.ts';
 
 /** Where a group's log stands, and what the next records bear. Kept by the writer that holds the group's lock. */
@@ -22,8 +23,10 @@ export interface LogHead {
 const newMark = () => randomBytes(6).readUIntBE(0, 6);
 
 // The group's row and the records in one statement: there is no version without its record.
-const APPEND = {
+const APPEND = statement({
   name: 'changes_append',
+  parameters: [int4, int8, int4, int4, date, nullable(text), int4Array, int8Array, int4Array, textArray, int8, int4, int8],
+  columns: {},
   text: `with head as (
       update groups set version = $3 + cardinality($7::int[]), mark = $11, member_count = $12, joins = $13, updated_at = $5,
         xid = pg_current_xact_id()::text::bigint, generation = $4
@@ -32,9 +35,11 @@ const APPEND = {
     select $1, $2, $3 + r.ord, $4, pg_current_xact_id()::text::bigint, r.kind, $5, $6, r.mark, r.member_count, r.data::jsonb
     from unnest($7::int[], $8::bigint[], $9::int[], $10::text[]) with ordinality r(kind, mark, member_count, data, ord)
     order by r.ord`,
-};
+});
 
-/** Writes records and moves the head, in the writer's transaction under the group's lock. */
+/**
+ * Writes records and moves the head, in the writer's transaction under the group's lock. Watchers are told after its commit.
+ */
 export async function appendChanges(tx: Tx, head: LogHead, changes: readonly NewChange[]): Promise<void> {
   if (changes.length === 0) return;
   const marks = changes.map(newMark);
@@ -56,4 +61,6 @@ export async function appendChanges(tx: Tx, head: LogHead, changes: readonly New
     head.memberCount,
     head.joins,
   ]);
+  const hint = { appId: head.appId, gid: head.gid, version: head.version };
+  tx.afterCommit(() => tx.hints.publish(hint));
 }

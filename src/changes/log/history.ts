@@ -1,11 +1,12 @@
 import type { Viewer } from '../../access/viewer.ts';
 import { existsBeyond, readPage } from '../../db/read-page.ts';
 import type { Sql } from '../../db/sql.ts';
-import { type Keyset, orderBy, Where } from '../../db/where.ts';
+import { int4, int4Array, int8, int8Array, text } from '../../db/types.ts';
+import { type Bound, bound, family, type Keyset, orderBy, Where } from '../../db/where.ts';
 import { encodePageCursor, type Page, type PageArgs, pageOf, pageRequest } from '../../model/page.ts';
 import type { ChangeEvent } from '../streams/events.ts';
 import { encodeGroupCursor } from './cursor.ts';
-import { type ChangeRow, recordOf } from './read.ts';
+import { CHANGE_COLUMNS, CHANGE_HEAD_LIST, type ChangeRow, recordOf } from './read.ts';
 import { CHANGE_KINDS, type ChangeKind } from './records.ts';
 
 export interface HistoryArgs extends PageArgs {
@@ -17,10 +18,11 @@ export interface HistoryArgs extends PageArgs {
 
 export type RecordedChange = Extract<ChangeEvent, { type: 'change' }>;
 
-const ORDER: Keyset = { columns: ['c.version'], descending: false };
+const HISTORY = family('history');
+const ORDER: Keyset = { columns: [['c.version', int4]], descending: false };
 const numbers = (kinds: readonly ChangeKind[]) => kinds.map((kind) => CHANGE_KINDS[kind]).sort((a, b) => a - b);
 
-/** How histories are asked for: the statement's name and its columns depend on what is wanted of the records. */
+/** How histories are asked for: the statement's form and its columns depend on what is wanted of the records. */
 class History {
   readonly #viewer: Viewer;
   readonly #args: HistoryArgs;
@@ -33,34 +35,34 @@ class History {
   }
 
   /** Data may be large: 1,000 members a record. */
-  get columns(): string {
+  get list(): string {
     const data = this.#whole.length === 0 ? `'{}'::jsonb` : `case when c.kind in (${this.#whole}) then c.data else '{}' end`;
-    return `c.gid, c.version, c.id, c.generation, c.xid, c.kind, c.at, c.actor, c.mark, c.member_count, ${data} as data, 0 as size`;
+    return `${CHANGE_HEAD_LIST}, ${data} as data, 0 as size`;
   }
 
   /** For a user the history begins with the record that added it; without a membership there is none. */
-  where(tag: string, gid: string, values: unknown[]): Where {
+  where(tag: string, gid: string, ...values: Bound[]): Where {
     const { address } = this.#viewer;
-    let where = new Where(`history_${tag}${this.#whole.join('')}`, `c.app_id = $1 and c.gid = ${gid}`, values);
+    let where = new Where(HISTORY, `${tag}${this.#whole.join('')}`, `c.app_id = $1 and c.gid = ${gid}`, ...values);
     if (address !== null) {
       const joined = (user: string) =>
         `c.version >= (select m.joined_version from members m where m.app_id = $1 and m.gid = ${gid} and m.address = ${user})`;
-      where = where.and('user', joined, address);
+      where = where.and('user', joined, bound(text, address));
     }
     const { kinds } = this.#args;
-    return kinds == null ? where : where.and('kinds', (list) => `c.kind = any(${list}::int[])`, numbers(kinds));
+    if (kinds == null) return where;
+    return where.and('kinds', (list) => `c.kind = any(${list}::int[])`, bound(int4Array, numbers(kinds)));
   }
 
   page(sql: Sql, gid: number) {
     const list = `changes:${gid}`;
     const request = pageRequest(this.#args, list, 'i');
-    const all = this.where('', '$2', [this.#viewer.appId, gid]);
-    const select = (where: string, orderAndLimit: string) =>
-      `select ${this.columns} from changes c where ${where} ${orderAndLimit}`;
+    const all = this.where('', '$2', bound(int4, this.#viewer.appId), bound(int8, gid));
+    const select = (where: string, orderAndLimit: string) => `select ${this.list} from changes c where ${where} ${orderAndLimit}`;
     return {
-      read: () => readPage<ChangeRow>(sql, all, ORDER, request, select),
+      read: () => readPage(sql, all, ORDER, request, CHANGE_COLUMNS, select),
       pageOf: (rows: readonly ChangeRow[]): Page<RecordedChange> => ({
-        ...pageOf(rows.map(changeOf), request, (side, bound) => existsBeyond(sql, all, ORDER, side, bound, 'changes c')),
+        ...pageOf(rows.map(changeOf), request, (side, key) => existsBeyond(sql, all, ORDER, side, key, 'changes c')),
         cursorOf: ({ record }) => encodePageCursor(list, [record.version]),
       }),
     };
@@ -92,14 +94,15 @@ export async function pageHistories(
     return Promise.all(gids.map((gid) => one(gid).catch((error: Error) => error)));
   }
   const { limit, backward } = pageRequest(args, '', '');
-  const where = history.where(backward ? 'many_last_' : 'many_', 'g.gid', [viewer.appId]);
-  const rows = await sql.query<ChangeRow>(
-    where.statement(
-      (text, next) => `select c.* from unnest($${next}::bigint[]) g(gid) cross join lateral (
-          select ${history.columns} from changes c where ${text} order by ${orderBy(ORDER, backward)} limit $${next + 1}) c
+  const where = history.where(backward ? 'many_last_' : 'many_', 'g.gid', bound(int4, viewer.appId));
+  const rows = await where.query(
+    sql,
+    CHANGE_COLUMNS,
+    (conditions, groups, rowsEach) => `select c.* from unnest(${groups}::bigint[]) g(gid) cross join lateral (
+          select ${history.list} from changes c where ${conditions} order by ${orderBy(ORDER, backward)} limit ${rowsEach}) c
         order by c.gid, ${orderBy(ORDER, backward)}`,
-    ),
-    [...where.values, gids, limit + 1],
+    bound(int8Array, gids),
+    bound(int8, limit + 1),
   );
   const byGid = Map.groupBy(rows, ({ gid }) => gid);
   return gids.map((gid) => history.page(sql, gid).pageOf(byGid.get(gid) ?? []));

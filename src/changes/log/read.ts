@@ -1,7 +1,11 @@
-import type { Sql } from '../../db/sql.ts';
+import { type Sql, statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, int4, int8, nullable, nullableColumns, type RowOf } from '../../db/types.ts';
+import { apps, changes } from '../../generated/tables.ts';
 import { StreamEndError } from '../../model/errors.ts';
+import { plainSettings } from '../../model/plain-settings.ts';
 import type { CommitPosition } from './cursor.ts';
-import { CHANGE_KINDS, type ChangeData, type ChangeKind } from './records.ts';
+import { CHANGE_KINDS, type ChangeData, type ChangeKind, type RecordedSettings } from './records.ts';
 
 /** A record of the log as it is kept. */
 export type ChangeRecord = ChangeData & {
@@ -19,35 +23,33 @@ export type ChangeRecord = ChangeData & {
   size: number;
 };
 
-/** A record as a statement gives it. */
-export interface ChangeRow {
-  gid: number;
-  version: number;
-  id: number;
-  generation: number;
-  xid: number;
-  kind: number;
-  at: Date;
-  actor: string | null;
-  mark: number;
-  member_count: number;
-  data: object;
-  size: number;
-}
+const HEAD = ['gid', 'version', 'id', 'generation', 'xid', 'kind', 'at', 'actor', 'mark', 'memberCount'] as const;
+const WHOLE = pick(changes, 't', [...HEAD, 'data']);
+
+/** Of `changes c`, for statements that read the data in a way of their own. */
+export const CHANGE_HEAD_LIST = pick(changes, 'c', HEAD).list;
+/** A record's columns, with its size. */
+export const CHANGE_COLUMNS = { ...WHOLE.columns, size: int4 };
+export type ChangeRow = RowOf<typeof CHANGE_COLUMNS>;
 
 const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kind, number]) => [number, kind as ChangeKind]));
 
 export function recordOf(row: ChangeRow): ChangeRecord {
-  const { gid, version, generation, xid, id, at, actor, mark, member_count: memberCount, data, size } = row;
+  const { generation, xid, id, kind, data, ...rest } = WHOLE.decode(row);
   const position = { generation, xid, id };
-  return { ...data, gid, version, position, kind: KINDS.get(row.kind), at, actor, mark, memberCount, size } as ChangeRecord;
+  return { ...whole(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
+}
+
+/** A record from before a setting was there has what a new group has. */
+function whole(data: { settings?: RecordedSettings }): object {
+  return data.settings ? { ...data, settings: { ...data.settings, ...plainSettings(data.settings) } } : data;
 }
 
 /** How much one reader takes at a time: it holds no more while it is stalled. */
 export const READER_BYTES = 64 * 1024;
 export const READER_RECORDS = 100;
 
-const COLUMNS = 't.gid, t.version, t.id, t.generation, t.xid, t.kind, t.at, t.actor, t.mark, t.member_count, t.data, t.size';
+const LIST = `${WHOLE.list}, t.size`;
 // What a parsed record was measured to take in memory: its text, and what arrays and strings cost beside it. What is stored
 // is compressed, and says nothing about it.
 const SIZE = `500 + octet_length(c.data::text) + coalesce(100 * jsonb_array_length(c.data->'members'),
@@ -65,12 +67,14 @@ const taken = (first: string, next: string, records: string, bytes: string) => `
 
 const behindVersion = (version: string) => `select c.*, ${SIZE} as size from changes c
   where app_id = $1 and gid = $2 and version > ${version} order by version limit 1`;
-const AFTER_VERSION = {
+const AFTER_VERSION = statement({
   name: 'changes_after_version',
+  parameters: [int4, int8, int4, int4, int8],
+  columns: { ...CHANGE_COLUMNS, before: nullable(int8) },
   text: `${taken(behindVersion('$3'), behindVersion('t.version'), '$4', '$5')}
-    select ${COLUMNS}, (select c.mark from changes c where c.app_id = $1 and c.gid = $2 and c.version = $3) as before
+    select ${LIST}, (select c.mark from changes c where c.app_id = $1 and c.gid = $2 and c.version = $3) as before
     from taken t order by t.version`,
-};
+});
 
 /**
  * A group's records behind a version, in order, some at a time.
@@ -84,8 +88,7 @@ export async function readGroupLog(
   bytes = READER_BYTES,
   records = READER_RECORDS,
 ): Promise<ChangeRecord[]> {
-  const values = [group.appId, group.gid, after.version, records, bytes];
-  const rows = await sql.query<ChangeRow & { before: number | null }>(AFTER_VERSION, values);
+  const rows = await sql.query(AFTER_VERSION, [group.appId, group.gid, after.version, records, bytes]);
   const before = rows[0]?.before ?? after.mark;
   if (after.mark !== undefined && before !== after.mark) throw new StreamEndError('BAD_CURSOR');
   return rows.map(recordOf);
@@ -104,26 +107,26 @@ export interface MarkedPosition extends CommitPosition {
 
 export const BEFORE_ALL: MarkedPosition = { generation: 0, xid: 0, id: 0, mark: 0 };
 
-/** What there is at a position of an app's log. */
-interface Place {
-  pruned_generation: number;
-  pruned_xid: number;
-  pruned_id: number;
-  /** The mark of the record there; null: there is none. */
-  place_mark: number | null;
-}
-
-const PLACE = `a.pruned_generation, a.pruned_xid, a.pruned_id,
+const PRUNED = pick(apps, 'a', ['prunedGeneration', 'prunedXid', 'prunedId']);
+/** What there is at a position of an app's log, with the mark of the record there; null: there is none. */
+const PLACE_COLUMNS = { ...PRUNED.columns, place_mark: nullable(int8) };
+const PLACE = `${PRUNED.list},
   (select c.mark from changes c where c.app_id = $1 and c.generation = $2 and c.xid = $3 and c.id = $4) as place_mark`;
-const CHECK = { name: 'changes_check_position', text: `select ${PLACE} from apps a where a.id = $1` };
+const CHECK = statement({
+  name: 'changes_check_position',
+  parameters: [int4, int4, int8, int8],
+  columns: PLACE_COLUMNS,
+  text: `select ${PLACE} from apps a where a.id = $1`,
+});
 
-function checkPlace(position: MarkedPosition, place: Place | undefined): void {
+function checkPlace(position: MarkedPosition, place: RowOf<typeof PLACE_COLUMNS> | undefined): void {
   if (!place) throw new StreamEndError('BAD_CURSOR');
   if (place.place_mark !== null) {
     if (place.place_mark !== position.mark) throw new StreamEndError('BAD_CURSOR');
     return;
   }
-  const pruned = { generation: place.pruned_generation, xid: place.pruned_xid, id: place.pruned_id };
+  const { prunedGeneration, prunedXid, prunedId } = PRUNED.decode(place);
+  const pruned = { generation: prunedGeneration, xid: prunedXid, id: prunedId };
   if (isBehind(pruned, position)) throw new StreamEndError('CURSOR_EXPIRED');
   // Where the log was pruned to, the mark went with the record.
   if (isBehind(position, pruned)) throw new StreamEndError('BAD_CURSOR');
@@ -134,18 +137,23 @@ function checkPlace(position: MarkedPosition, place: Place | undefined): void {
  * @throws StreamEndError BAD_CURSOR, CURSOR_EXPIRED
  */
 export async function checkAppPosition(sql: Sql, appId: number, position: MarkedPosition): Promise<void> {
-  const values = [appId, position.generation, position.xid, position.id];
-  checkPlace(position, (await sql.query<Place>(CHECK, values))[0]);
+  const [place] = await sql.query(CHECK, [appId, position.generation, position.xid, position.id]);
+  checkPlace(position, place);
 }
 
 const behindPosition = (position: string) => `select c.*, ${SIZE} as size from changes c
   where app_id = $1 and (generation, xid, id) > (${position}) and ${SETTLED} order by generation, xid, id limit 1`;
-const AFTER_POSITION = {
+// Where no record follows there is a row too, with the place alone.
+const FOUND_COLUMNS = { ...nullableColumns(CHANGE_COLUMNS), ...PLACE_COLUMNS };
+const AFTER_POSITION = statement({
   name: 'changes_after_position',
+  parameters: [int4, int4, int8, int8, int4, int8],
+  columns: FOUND_COLUMNS,
   text: `${taken(behindPosition('$2, $3, $4'), behindPosition('t.generation, t.xid, t.id'), '$5', '$6')}
-    select ${COLUMNS}, ${PLACE} from apps a left join taken t on true where a.id = $1
+    select ${LIST}, ${PLACE} from apps a left join taken t on true where a.id = $1
     order by t.generation, t.xid, t.id`,
-};
+});
+type FoundRow = RowOf<typeof FOUND_COLUMNS>;
 
 /**
  * An app's settled records behind a position, in the order of commits, some at a time.
@@ -159,34 +167,39 @@ export async function readAppLog(
   records = READER_RECORDS,
 ): Promise<ChangeRecord[]> {
   const { generation, xid, id } = position;
-  const rows = await sql.query<ChangeRow & Place>(AFTER_POSITION, [appId, generation, xid, id, records, bytes]);
+  const rows = await sql.query(AFTER_POSITION, [appId, generation, xid, id, records, bytes]);
   checkPlace(position, rows[0]);
-  return rows.filter(({ gid }) => gid !== null).map(recordOf); // of none there is a row too, with the place alone
+  return rows.filter((row): row is FoundRow & ChangeRow => row.gid !== null).map(recordOf);
 }
 
 // Where the log was pruned empty it ends where it was pruned to.
-const LAST_SETTLED = {
+const POSITION = pick(changes, 'c', ['generation', 'xid', 'id', 'mark']);
+const LAST_SETTLED = statement({
   name: 'changes_last_settled',
-  text: `(select c.generation, c.xid, c.id, c.mark from changes c where c.app_id = $1 and ${SETTLED}
+  parameters: [int4],
+  columns: POSITION.columns,
+  text: `(select ${POSITION.list} from changes c where c.app_id = $1 and ${SETTLED}
       order by c.generation desc, c.xid desc, c.id desc limit 1)
     union all select pruned_generation, pruned_xid, pruned_id, 0 from apps where id = $1
     order by generation desc, xid desc, id desc limit 1`,
-};
+});
 
 /** The position of an app's last settled record. */
 export async function lastSettled(sql: Sql, appId: number): Promise<MarkedPosition> {
-  const [row] = await sql.query<MarkedPosition>(LAST_SETTLED, [appId]);
+  const [row] = await sql.query(LAST_SETTLED, [appId]);
   return row ?? BEFORE_ALL;
 }
 
-const UNSETTLED = {
+const UNSETTLED = statement({
   name: 'changes_unsettled',
+  parameters: [int4, int4, int8, int8],
+  columns: { found: bool },
   text: 'select exists (select from changes where app_id = $1 and (generation, xid, id) > ($2, $3, $4)) as found',
-};
+});
 
 /** Whether records lie behind a position that cannot be read in order yet. */
 export async function hasUnsettled(sql: Sql, appId: number, { generation, xid, id }: CommitPosition): Promise<boolean> {
-  const [row] = await sql.query<{ found: boolean }>(UNSETTLED, [appId, generation, xid, id]);
+  const [row] = await sql.query(UNSETTLED, [appId, generation, xid, id]);
   return row?.found ?? false;
 }
 

@@ -1,4 +1,5 @@
 import type { GroupSettings } from '../../model/group.ts';
+import { type PlainSettings, plainSettings } from '../../model/plain-settings.ts';
 
 /** The kinds of change with their numbers in storage. */
 export const CHANGE_KINDS = {
@@ -20,9 +21,7 @@ export const MEMBERS_A_RECORD = 1_000;
 export type RecordedMember = [address: string, messageType: number, present: boolean, permissions: number, rights: number];
 
 /** The settings as a record tells them. Times in milliseconds since 1970; types as [message type, send, recv]. */
-export interface RecordedSettings {
-  name: string | null;
-  active: boolean;
+export interface RecordedSettings extends PlainSettings {
   flags: number;
   startsAt: number;
   expiresAt: number;
@@ -45,8 +44,7 @@ export type NewChange = ChangeData & { memberCount: number };
 
 export function recordedSettings(settings: GroupSettings): RecordedSettings {
   return {
-    name: settings.name,
-    active: settings.active,
+    ...plainSettings(settings),
     flags: settings.flags,
     startsAt: settings.startsAt.getTime(),
     expiresAt: settings.expiresAt.getTime(),

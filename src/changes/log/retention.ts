@@ -1,14 +1,19 @@
 import type { Database } from '../../db/client.ts';
-import type { Sql, Tx } from '../../db/sql.ts';
+import { statement, type Tx } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { float8, int4, int8 } from '../../db/types.ts';
+import { changes, groups } from '../../generated/tables.ts';
 import { SETTLED } from './read.ts';
 
 const BATCH = 1_000;
 
-const APPS = { name: 'retention_apps', text: 'select id from apps order by id' };
+const POSITION = pick(changes, '', ['generation', 'xid', 'id']);
 // The oldest records of an app, as long as all of them are too old and settled: what is pruned is always a beginning of the
 // log as streams across groups read it.
-const PRUNE_CHANGES = {
+const PRUNE_CHANGES = statement({
   name: 'retention_changes',
+  parameters: [int4, float8],
+  columns: POSITION.columns,
   text: `with oldest as (
       select app_id, gid, version, generation, xid, id,
         at >= clock_timestamp() - $2 * interval '1 second' or not ${SETTLED} as young
@@ -17,27 +22,34 @@ const PRUNE_CHANGES = {
     gone as (
       delete from changes c using old o where not o.kept and c.app_id = o.app_id and c.gid = o.gid and c.version = o.version
       returning c.generation, c.xid, c.id)
-    select generation, xid, id from gone order by generation desc, xid desc, id desc`,
-};
-const NOTE_PRUNED = {
+    select ${POSITION.list} from gone order by generation desc, xid desc, id desc`,
+});
+const NOTE_PRUNED = statement({
   name: 'retention_note',
+  parameters: [int4, int4, int8, int8],
+  columns: {},
   text: `update apps set pruned_generation = $2, pruned_xid = $3, pruned_id = $4
     where id = $1 and (pruned_generation, pruned_xid, pruned_id) < ($2, $3, $4)`,
-};
+});
 // Tombstones go when no record is left that tells of them.
-const PRUNE_FORMER = {
+const PRUNE_FORMER = statement({
   name: 'retention_former',
+  parameters: [int4, float8],
+  columns: { '?column?': int4 },
   text: `with old as (select app_id, gid, address from former_members f where f.app_id = $1
         and f.left_at < clock_timestamp() - $2 * interval '1 second'
         and not exists (select from changes c where c.app_id = f.app_id and c.gid = f.gid and c.version = f.left_version) limit ${BATCH})
     delete from former_members f using old o
     where f.app_id = o.app_id and f.gid = o.gid and f.address = o.address returning 1`,
-};
-const BURIED = {
+});
+const GID = pick(groups, 'g', ['gid']);
+const BURIED = statement({
   name: 'retention_buried',
-  text: `select g.gid from groups g where g.app_id = $1 and g.deleted_at < clock_timestamp() - $2 * interval '1 second'
+  parameters: [int4, float8],
+  columns: GID.columns,
+  text: `select ${GID.list} from groups g where g.app_id = $1 and g.deleted_at < clock_timestamp() - $2 * interval '1 second'
       and not exists (select from changes c where c.app_id = g.app_id and c.gid = g.gid) order by g.deleted_at limit 100`,
-};
+});
 
 /**
  * Deletes records older than the retention, and tombstones that none of the kept ones tells of, in batches of 1,000.
@@ -51,11 +63,12 @@ export async function pruneChanges(
   purge: (db: Database, appId: number, gid: number) => Promise<void>,
 ): Promise<number> {
   let pruned = 0;
-  for (const { id: appId } of await db.query<{ id: number }>(APPS)) {
+  const apps = await db.records(({ app }) => app.findMany({ select: { id: true }, orderBy: { id: 'asc' } }));
+  for (const { id: appId } of apps) {
     pruned += await repeat(() => db.transaction((tx) => pruneBatch(tx, appId, retention)));
     await repeat(async () => (await db.query(PRUNE_FORMER, [appId, retention])).length);
     await repeat(async () => {
-      const buried = await (db as Sql).query<{ gid: number }>(BURIED, [appId, retention]);
+      const buried = await db.query(BURIED, [appId, retention]);
       for (const { gid } of buried) await purge(db, appId, gid);
       return buried.length === 100 ? BATCH : 0;
     });
@@ -64,7 +77,7 @@ export async function pruneChanges(
 }
 
 async function pruneBatch(tx: Tx, appId: number, retention: number): Promise<number> {
-  const gone = await tx.query<{ generation: number; xid: number; id: number }>(PRUNE_CHANGES, [appId, retention]);
+  const gone = await tx.query(PRUNE_CHANGES, [appId, retention]);
   const [last] = gone;
   if (last) await tx.query(NOTE_PRUNED, [appId, last.generation, last.xid, last.id]);
   return gone.length;

@@ -2,9 +2,13 @@ import type { Logger } from 'pino';
 import { createStandings, type TokenStanding } from '../../access/token-standing.ts';
 import type { Viewer } from '../../access/viewer.ts';
 import type { Database } from '../../db/client.ts';
+import { statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { catalogName, date, int4, int4Array, int8Array, nullable, text } from '../../db/types.ts';
+import { groups } from '../../generated/tables.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import { AppTail } from './app-tail.ts';
-import { type GroupHead, GroupTail } from './group-tail.ts';
+import { GroupTail } from './group-tail.ts';
 import { RingBudget } from './ring.ts';
 import { endable, Subscriber } from './subscriber.ts';
 
@@ -25,17 +29,36 @@ const CHUNK = 5_000;
 export const LOG_BLOCKED_AFTER = 5_000;
 const LOG_BLOCKED_EVERY = 10_000;
 
-const VERSIONS = {
+const HEAD = pick(groups, 'g', ['appId', 'gid', 'version', 'mark']);
+const VERSIONS = statement({
   name: 'tails_versions',
-  text: `select g.app_id, g.gid, g.version, g.mark from unnest($1::int[], $2::bigint[]) w(app_id, gid)
+  parameters: [int4Array, int8Array],
+  columns: HEAD.columns,
+  text: `select ${HEAD.list} from unnest($1::int[], $2::bigint[]) w(app_id, gid)
     join groups g on g.app_id = w.app_id and g.gid = w.gid`,
-};
-const CLOCK = { name: 'hub_clock', text: 'select clock_timestamp() as now' };
-const BLOCKER = {
+});
+const CLOCK = statement({
+  name: 'hub_clock',
+  parameters: [],
+  columns: { now: date },
+  text: 'select clock_timestamp() as now',
+});
+// With one connection, as the embedded database has, nothing is open when somebody asks.
+const BLOCKER = statement({
   name: 'hub_blocker',
+  parameters: [],
+  columns: {
+    pid: int4,
+    datname: nullable(catalogName),
+    usename: nullable(catalogName),
+    application_name: nullable(text),
+    state: nullable(text),
+    xact_start: nullable(date),
+  },
   text: `select pid, datname, usename, application_name, state, xact_start from pg_stat_activity
     where backend_xid is not null and pid <> pg_backend_pid() order by age(backend_xid) desc limit 1`,
-};
+  only: 'postgres',
+});
 
 /** Keeps the tails of what is watched on this gateway, and ends streams whose time is over. */
 export class WatchHub {
@@ -77,7 +100,7 @@ export class WatchHub {
 
   async #readClock(): Promise<number> {
     const asked = Date.now();
-    const [clock] = await this.db.query<{ now: Date }>(CLOCK);
+    const [clock] = await this.db.query(CLOCK);
     return clock ? clock.now.getTime() - (asked + Date.now()) / 2 : 0;
   }
 
@@ -172,8 +195,8 @@ export class WatchHub {
     const tails = [...this.#groups];
     for (let from = 0; from < tails.length; from += CHUNK) {
       const chunk = tails.slice(from, from + CHUNK).map(([key, tail]) => ({ key, tail, known: tail.known }));
-      const values = [chunk.map(({ tail }) => tail.appId), chunk.map(({ tail }) => tail.gid)];
-      const rows = await this.db.query<GroupHead & { app_id: number; gid: number }>(VERSIONS, values);
+      const watched = [chunk.map(({ tail }) => tail.appId), chunk.map(({ tail }) => tail.gid)] as const;
+      const rows = await this.db.query(VERSIONS, watched);
       const heads = new Map(rows.map((row) => [`${row.app_id}:${row.gid}`, row]));
       for (const { key, tail, known } of chunk) tail.meet(known, heads.get(key));
     }

@@ -1,6 +1,10 @@
 import type { Viewer } from '../../access/viewer.ts';
-import type { Sql } from '../../db/sql.ts';
+import { type Sql, statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, int4, int8, nullable, type RowOf, text } from '../../db/types.ts';
+import { changes, groups } from '../../generated/tables.ts';
 import { GroupNotFoundError, StreamEndError } from '../../model/errors.ts';
+import type { Gid } from '../../model/gid.ts';
 import { decodeCursor, encodeGroupCursor, encodeSnapshotCursor, type GroupPosition } from '../log/cursor.ts';
 import { type ChangeRecord, readGroupLog } from '../log/read.ts';
 import type { ChangeEvent } from './events.ts';
@@ -10,36 +14,41 @@ import { snapshotPages } from './snapshot.ts';
 import type { Subscriber } from './subscriber.ts';
 
 export interface GroupStreamArgs {
-  /** 0 for a gid that cannot be one. */
-  gid: number;
+  gid: Gid;
   /** The cursor to go on from. */
   after?: string | null;
   /** Begin with all members; not together with `after`. */
   snapshot?: boolean;
 }
 
-interface Head {
-  version: number;
-  mark: number;
-  deleted: boolean;
+const END = pick(groups, 'g', ['version', 'mark']);
+const HEAD_COLUMNS = {
+  ...END.columns,
+  deleted: bool,
   /** The versions of joining and leaving of a user's last membership; null: none, or the membership goes on. */
-  joined: number | null;
-  left: number | null;
-}
+  joined: nullable(int4),
+  left: nullable(int4),
+};
+type Head = RowOf<typeof HEAD_COLUMNS>;
 
-const HEAD = {
+const HEAD = statement({
   name: 'watch_head',
-  text: `select g.version, g.mark, g.deleted_at is not null as deleted,
+  parameters: [int4, int8, nullable(text)],
+  columns: HEAD_COLUMNS,
+  text: `select ${END.list}, g.deleted_at is not null as deleted,
       coalesce(m.joined_version, f.joined_version) as joined, case when m.address is null then f.left_version end as left
     from groups g
     left join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $3
     left join former_members f on f.app_id = g.app_id and f.gid = g.gid and f.address = $3
     where g.app_id = $1 and g.gid = $2`,
-};
-const MARKS = {
+});
+const MARK = pick(changes, '', ['version', 'mark']);
+const MARKS = statement({
   name: 'watch_marks',
-  text: 'select version, mark from changes where app_id = $1 and gid = $2 and version in ($3, $3 + 1)',
-};
+  parameters: [int4, int8, int4],
+  columns: MARK.columns,
+  text: `select ${MARK.list} from changes where app_id = $1 and gid = $2 and version in ($3, $3 + 1)`,
+});
 
 /**
  * The changes of one group: from a cursor, from a snapshot, or from now on.
@@ -47,7 +56,9 @@ const MARKS = {
  */
 export function watchGroup(hub: WatchHub, viewer: Viewer, args: GroupStreamArgs): AsyncGenerator<ChangeEvent, void> {
   return hub.open(viewer, (subscriber) =>
-    hub.withGroup(viewer.appId, args.gid, subscriber, (tail) => new GroupStream(hub, viewer, args, subscriber, tail).run()),
+    hub.withGroup(viewer.appId, args.gid.number, subscriber, (tail) =>
+      new GroupStream(hub, viewer, args, subscriber, tail).run(),
+    ),
   );
 }
 
@@ -71,14 +82,14 @@ class GroupStream {
     this.#args = args;
     this.#subscriber = subscriber;
     this.#tail = tail;
-    this.#position = { gid: args.gid, version: 0, mark: 0 };
+    this.#position = { gid: args.gid.number, version: 0, mark: 0 };
   }
 
   async *run(): AsyncGenerator<ChangeEvent, void> {
     const head = await this.#head();
     const snapshot = await this.#begin(head);
     if (snapshot) {
-      if (head.deleted) throw new GroupNotFoundError(this.#args.gid);
+      if (head.deleted) throw new GroupNotFoundError(this.#args.gid.text);
       yield* this.#snapshot(head);
     }
     // Whoever comes back with the cursor of its deletion.
@@ -88,13 +99,13 @@ class GroupStream {
 
   async #head(): Promise<Head> {
     const head = await this.#readHead();
-    if (!head || (this.#viewer.address !== null && head.joined === null)) throw new GroupNotFoundError(this.#args.gid);
+    if (!head || (this.#viewer.address !== null && head.joined === null)) throw new GroupNotFoundError(this.#args.gid.text);
     return head;
   }
 
   async #readHead(): Promise<Head | undefined> {
     const { known } = this.#tail;
-    const [head] = await this.#sql.query<Head>(HEAD, [this.#viewer.appId, this.#args.gid, this.#viewer.address]);
+    const [head] = await this.#sql.query(HEAD, [this.#viewer.appId, this.#args.gid.number, this.#viewer.address]);
     const history = this.#tail.meet(known, head);
     this.#history ??= history;
     return head;
@@ -102,10 +113,11 @@ class GroupStream {
 
   /** Finds the position to begin at. Gives true for a stream that begins with a snapshot. */
   async #begin(head: Head): Promise<boolean> {
-    const { gid, after, snapshot = false } = this.#args;
+    const { after, snapshot = false } = this.#args;
+    const gid = this.#args.gid.number;
     const end = { gid, version: head.version, mark: head.mark };
     if (after == null) {
-      if (head.deleted || head.left !== null) throw new GroupNotFoundError(this.#args.gid);
+      if (head.deleted || head.left !== null) throw new GroupNotFoundError(this.#args.gid.text);
       this.#position = end;
       return snapshot;
     }
@@ -130,7 +142,7 @@ class GroupStream {
       if (mark !== head.mark) throw new StreamEndError('BAD_CURSOR');
       return;
     }
-    const rows = await this.#sql.query<{ version: number; mark: number }>(MARKS, [this.#viewer.appId, gid, version]);
+    const rows = await this.#sql.query(MARKS, [this.#viewer.appId, gid, version]);
     const at = rows.find((row) => row.version === version);
     if (at && at.mark !== mark) throw new StreamEndError('BAD_CURSOR');
     if (!rows.some((row) => row.version === version + 1)) throw new StreamEndError('CURSOR_EXPIRED');
@@ -138,7 +150,7 @@ class GroupStream {
 
   /** All members, in pages read by key with no transaction between them. The position stays that of before the first page. */
   async *#snapshot(head: Head): AsyncGenerator<ChangeEvent, void> {
-    const { gid } = this.#args;
+    const gid = this.#args.gid.number;
     const cursor = encodeSnapshotCursor(gid);
     let page = 0;
     for await (const { settings, members } of snapshotPages(this.#sql, this.#viewer.appId, gid)) {

@@ -1,4 +1,8 @@
 import type { Viewer } from '../../access/viewer.ts';
+import { statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, date, int4, int8, type RowOf, text } from '../../db/types.ts';
+import { members } from '../../generated/tables.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import { decodeCursor, encodeMembershipsCursor, encodeMembershipsSnapshotCursor } from '../log/cursor.ts';
 import { BEFORE_ALL, type ChangeRecord, checkAppPosition, type MarkedPosition } from '../log/read.ts';
@@ -34,21 +38,35 @@ export interface MembershipStreamArgs {
   snapshot?: boolean;
 }
 
-interface Row {
-  gid: number;
-  present: boolean;
-  permissions: number;
-  rights: number;
-  joined: boolean;
-  deleted: boolean;
-  expired: boolean;
-  at: Date;
-}
+const GID = pick(members, 'm', ['gid']);
+const BITS = pick(members, 'm', ['permissions', 'rights']);
+const STATE_COLUMNS = {
+  ...GID.columns,
+  present: bool,
+  ...BITS.columns,
+  joined: bool,
+  deleted: bool,
+  expired: bool,
+  at: date,
+};
+type Row = RowOf<typeof STATE_COLUMNS>;
 
 // The states that changed behind a position: memberships, former ones, and groups that ended with the address in them.
-const CHANGED = {
+const CHANGED = statement({
   name: 'memberships_changed',
-  text: `select m.gid, true as present, m.permissions, m.rights, g.deleted_at is not null as deleted,
+  parameters: [int4, text, int4, int8],
+  // The bits of what is no membership any more are plain zeros, which makes wider numbers of all.
+  columns: {
+    ...GID.columns,
+    present: bool,
+    permissions: int4,
+    rights: int4,
+    deleted: bool,
+    joined: bool,
+    expired: bool,
+    at: date,
+  },
+  text: `select ${GID.list}, true as present, ${BITS.list}, g.deleted_at is not null as deleted,
       coalesce((c.generation, c.xid) > ($3::int, $4::bigint), false) as joined,
       g.deleted_at is null and g.expiry_due is null and coalesce((g.ended_generation, g.ended_xid) > ($3::int, $4::bigint), false) as expired,
       g.updated_at as at
@@ -60,18 +78,22 @@ const CHANGED = {
     select f.gid, false, 0, 0, false, false, false, f.left_at
     from former_members f where f.app_id = $1 and f.address = $2 and (f.generation, f.xid) > ($3::int, $4::bigint)
     order by gid`,
-};
+});
 // A transaction's records may be cut in two by a cursor; member rows only know the transaction.
-const IN_TRANSACTION = {
+const IN_TRANSACTION = statement({
   name: 'memberships_in_transaction',
+  parameters: [int4, int4, int8, int8],
+  columns: { found: bool },
   text: `select exists (select from changes where app_id = $1 and generation = $2 and xid = $3 and id > $4) as found`,
-};
-const PRESENT = {
+});
+const PRESENT = statement({
   name: 'memberships_present',
-  text: `select m.gid, true as present, m.permissions, m.rights, true as joined, false as deleted, false as expired, m.joined_at as at
+  parameters: [int4, text, int8],
+  columns: STATE_COLUMNS,
+  text: `select ${GID.list}, true as present, ${BITS.list}, true as joined, false as deleted, false as expired, m.joined_at as at
     from members m join groups g on g.app_id = m.app_id and g.gid = m.gid and g.deleted_at is null
     where m.app_id = $1 and m.address = $2 and m.gid > $3 order by m.gid limit 1000`,
-};
+});
 
 /**
  * The groups that one address is in: from a cursor, from a snapshot, or from now on. It gives states: several changes may be
@@ -140,7 +162,7 @@ class MembershipStream {
   async *#present(): AsyncGenerator<Row> {
     let last = 0;
     for (;;) {
-      const rows = await this.#hub.db.query<Row>(PRESENT, [this.#appId, this.#args.address, last]);
+      const rows = await this.#hub.db.query(PRESENT, [this.#appId, this.#args.address, last]);
       for (const row of rows) {
         this.#gids.add(row.gid);
         yield row;
@@ -157,9 +179,10 @@ class MembershipStream {
     // In this order: a group that is deleted in between is in both.
     for await (const _ of this.#present());
     const { generation, xid, id } = position;
-    const [cut] = await this.#hub.db.query<{ found: boolean }>(IN_TRANSACTION, [this.#appId, generation, xid, id]);
-    const values = [this.#appId, this.#args.address, generation, cut?.found ? xid - 1 : xid];
-    const states = (await this.#hub.db.query<Row>(CHANGED, values)).flatMap((row) => statesOf(this.#args.address, row));
+    const [cut] = await this.#hub.db.query(IN_TRANSACTION, [this.#appId, generation, xid, id]);
+    const { address } = this.#args;
+    const rows = await this.#hub.db.query(CHANGED, [this.#appId, address, generation, cut?.found ? xid - 1 : xid]);
+    const states = rows.flatMap((row) => statesOf(address, row));
     // Behind the reading: up to here nothing was pruned that it should have found.
     await checkAppPosition(this.#hub.db, this.#appId, position);
     for (const [index, { kind, gid, member, at }] of states.entries()) {

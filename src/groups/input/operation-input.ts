@@ -1,6 +1,7 @@
 import { RESOLUTIONS } from '../../model/call-settings.ts';
 import { flagsProblem } from '../../model/flags.ts';
 import { type Issues, MAX_INT, type Path } from '../../model/issues.ts';
+import { CLEARABLE_SETTINGS, checkPlainSettings } from '../../model/plain-settings.ts';
 import type { PermissionsInput, SettingsInput } from '../../model/settings.ts';
 import { type MembersInput, noTypedCallPermissions } from './member-input.ts';
 
@@ -53,12 +54,12 @@ export interface GroupEditMembersInput extends GroupDelInput {
 }
 
 /** The nulls that mean something at the top of an input: they clear what may be absent, or take a default. */
-export const CLEARABLE = ['name', 'permissions', 'messageType'];
+export const CLEARABLE: readonly string[] = [...CLEARABLE_SETTINGS, 'permissions', 'messageType'];
 
 /** Notes what is wrong with the settings; once the issues are settled they are a SettingsInput. */
 export function checkSettings(issues: Issues, given: GivenSettings, messageType: number, path: Path): SettingsInput {
-  const { name, flags, validity, callSettings, permissions } = given;
-  issues.text(name, [...path, 'name']);
+  const { flags, validity, callSettings, permissions } = given;
+  checkPlainSettings(issues, given, path);
   if (flags != null) {
     const problem = flagsProblem(flags);
     if (problem) issues.add([...path, 'flags'], problem);

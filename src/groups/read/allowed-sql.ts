@@ -1,4 +1,4 @@
-import { MEMBER_COLUMNS } from './members.ts';
+import { MEMBER } from './members.ts';
 
 /**
  * What of a group's members a statement takes: all of them; those with the permission; or those with an entry for a message
@@ -31,11 +31,11 @@ function range(table: string, { after, except }: MembersSql, back: boolean): str
   return `${place} and ${table}.address <> ${except}`;
 }
 
-/** One page of the members by address, app $1: behind `after`, or with `back` those up to it, of which any will do. */
+/** One page of the members by address, app $1: after `after`, or with `back` those up to it, of which any will do. */
 export function membersSql(form: MembersForm, sql: MembersSql, back = false): string {
   const { gid, after, except, limit, bits } = sql;
   if (form === 'all') {
-    return `select ${MEMBER_COLUMNS} from members m
+    return `select ${MEMBER.list} from members m
       where m.app_id = $1 and m.gid = ${gid} and m.address ${back ? '<=' : '>'} ${after} and m.address <> ${except}
       order by m.address limit ${limit}`;
   }
@@ -44,14 +44,14 @@ export function membersSql(form: MembersForm, sql: MembersSql, back = false): st
 }
 
 function byPermission(sql: MembersSql, back: boolean): string {
-  return `select ${MEMBER_COLUMNS} from members m where m.app_id = $1 and m.gid = ${sql.gid} and ${range('m', sql, back)}
+  return `select ${MEMBER.list} from members m where m.app_id = $1 and m.gid = ${sql.gid} and ${range('m', sql, back)}
     order by m.permissions, m.address limit ${sql.limit}`;
 }
 
 // `offset 0` keeps the planner from joining by hash, for which it would read all entries and all members.
 function byEntry(sql: MembersSql, back: boolean): string {
   return `select m.* from member_types t cross join lateral (
-      select ${MEMBER_COLUMNS} from members m where m.app_id = t.app_id and m.gid = t.gid and m.address = t.address offset 0) m
+      select ${MEMBER.list} from members m where m.app_id = t.app_id and m.gid = t.gid and m.address = t.address offset 0) m
     where t.app_id = $1 and t.gid = ${sql.gid} and t.message_type = ${sql.messageType} and ${range('t', sql, back)}
       and m.permissions & ${sql.mask} = ${sql.mask}
     order by t.permissions, t.address limit ${sql.limit}`;

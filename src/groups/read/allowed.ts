@@ -1,6 +1,9 @@
-import type { Sql } from '../../db/sql.ts';
+import { type Sql, type Statement, statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, int2Array, int4, int8, int8Array, type SqlType, text } from '../../db/types.ts';
+import { groupTypes } from '../../generated/tables.ts';
 import { demanded } from '../../model/decision.ts';
-import type { ActionName, Level } from '../../model/flags.ts';
+import { type ActionName, levelOf } from '../../model/flags.ts';
 import type { Group, TypeLevels } from '../../model/group.ts';
 import { Issues } from '../../model/issues.ts';
 import type { Member } from '../../model/member.ts';
@@ -9,7 +12,7 @@ import { encodePageCursor, type Page, pageOf, pageRequest } from '../../model/pa
 import { stateAt } from '../../model/validity.ts';
 import { messageTypeOf } from '../input/member-input.ts';
 import { type MembersForm, membersSql } from './allowed-sql.ts';
-import { type MemberRow, memberOf } from './members.ts';
+import { MEMBER, type MemberRow } from './members.ts';
 
 /** Which members are listed: those for whom a decision says yes, by address. */
 export interface AllowedArgs {
@@ -24,10 +27,10 @@ export interface AllowedArgs {
 }
 
 /** How the allowed members of an active group are found: the form of the statement, and the values that it has besides. */
-export interface Demand {
-  form: MembersForm;
-  values: unknown[];
-}
+export type Demand =
+  | { form: 'all'; values: readonly [] }
+  | { form: 'permission'; values: readonly [bits: readonly number[]] }
+  | { form: 'entry'; values: readonly [bits: readonly number[], messageType: number, mask: number] };
 
 /** Says what decide() says, about all members at once. */
 export function demandOf(flags: number, type: TypeLevels | undefined, action: ActionName, messageType: number): Demand {
@@ -38,10 +41,13 @@ export function demandOf(flags: number, type: TypeLevels | undefined, action: Ac
   return permission ? { form: 'permission', values: [having(ALL_PERMISSIONS)] } : { form: 'all', values: [] };
 }
 
-const TYPE_LEVELS = {
+const LEVELS = pick(groupTypes, '', ['gid', 'send', 'recv']);
+const TYPE_LEVELS = statement({
   name: 'allowed_type_levels',
-  text: 'select gid, send, recv from group_types where app_id = $1 and gid = any($2::bigint[]) and message_type = $3',
-};
+  parameters: [int4, int8Array, int4],
+  columns: LEVELS.columns,
+  text: `select ${LEVELS.list} from group_types where app_id = $1 and gid = any($2::bigint[]) and message_type = $3`,
+});
 
 async function findTypeLevels(
   sql: Sql,
@@ -50,8 +56,8 @@ async function findTypeLevels(
   messageType: number,
 ): Promise<Map<number, TypeLevels>> {
   if (messageType === 0) return new Map();
-  const rows = await sql.query<{ gid: number; send: Level; recv: Level }>(TYPE_LEVELS, [appId, gids, messageType]);
-  return new Map(rows.map(({ gid, send, recv }) => [gid, { send, recv }]));
+  const rows = await sql.query(TYPE_LEVELS, [appId, gids, messageType]);
+  return new Map(rows.map(({ gid, send, recv }) => [gid, { send: levelOf(send), recv: levelOf(recv) }]));
 }
 
 // $1 is the app, $2 the group or the groups; the demand's values come last.
@@ -63,19 +69,42 @@ const PARAMETERS = {
   messageType: '$7::int',
   mask: '$8::int',
 };
-const statements = (form: MembersForm) => ({
-  one: { name: `allowed_${form}`, text: membersSql(form, { ...PARAMETERS, gid: '$2' }) },
-  many: {
+/** What the statements of all forms take: the group or the groups, and the demand's values last. */
+type Asked<Of, Row> = Statement<
+  readonly [appId: number, of: Of, after: string, except: string, limit: number, ...demand: Demand['values']],
+  Row
+>;
+interface Statements {
+  one: Asked<number, MemberRow>;
+  many: Asked<readonly number[], MemberRow>;
+  upTo: Asked<number, { found: boolean }>;
+}
+const statements = <const P extends readonly SqlType[]>(form: MembersForm, demand: P) => ({
+  one: statement({
+    name: `allowed_${form}`,
+    parameters: [int4, int8, text, text, int4, ...demand],
+    columns: MEMBER.columns,
+    text: membersSql(form, { ...PARAMETERS, gid: '$2' }),
+  }),
+  many: statement({
     name: `allowed_${form}_many`,
+    parameters: [int4, int8Array, text, text, int4, ...demand],
+    columns: MEMBER.columns,
     text: `select m.* from unnest($2::bigint[]) g(gid)
       cross join lateral (${membersSql(form, { ...PARAMETERS, gid: 'g.gid' })}) m order by m.gid, m.address`,
-  },
-  upTo: {
+  }),
+  upTo: statement({
     name: `allowed_${form}_up_to`,
+    parameters: [int4, int8, text, text, int4, ...demand],
+    columns: { found: bool },
     text: `select exists (${membersSql(form, { ...PARAMETERS, gid: '$2' }, true)}) as found`,
-  },
+  }),
 });
-const STATEMENTS = { all: statements('all'), permission: statements('permission'), entry: statements('entry') };
+const STATEMENTS: Record<MembersForm, Statements> = {
+  all: statements('all', []),
+  permission: statements('permission', [int2Array]),
+  entry: statements('entry', [int2Array, int4, int4]),
+};
 
 /** The allowed members of one group, or of several with the same demand. */
 class AllowedList {
@@ -91,21 +120,24 @@ class AllowedList {
     this.#demand = demand;
   }
 
-  #query<Row>(statement: keyof typeof STATEMENTS.all, of: unknown, after: unknown, limit: number): Promise<Row[]> {
-    const { form, values } = this.#demand;
-    return this.#sql.query<Row>(STATEMENTS[form][statement], [this.#appId, of, after, this.#args.except ?? '', limit, ...values]);
+  get #statements(): Statements {
+    return STATEMENTS[this.#demand.form];
+  }
+
+  #query<Of, Row>(asked: Asked<Of, Row>, of: Of, after: string, limit: number): Promise<Row[]> {
+    return this.#sql.query(asked, [this.#appId, of, after, this.#args.except ?? '', limit, ...this.#demand.values]);
   }
 
   async page(group: Group): Promise<Page<Member>> {
-    const request = this.#request(group.gid);
+    const { after, limit } = this.#request(group.gid);
     if (!isActive(group)) return this.#pageOf(group, []);
-    return this.#pageOf(group, await this.#query<MemberRow>('one', group.gid, request.after?.[0] ?? '', request.limit + 1));
+    return this.#pageOf(group, await this.#query(this.#statements.one, group.gid, String(after?.[0] ?? ''), limit + 1));
   }
 
   /** The first pages by gid, in one statement. */
   async pages(groups: readonly Group[]): Promise<[gid: number, Page<Member>][]> {
     const gids = groups.filter(isActive).map(({ gid }) => gid);
-    const rows = gids.length > 0 ? await this.#query<MemberRow>('many', gids, '', this.#request(0).limit + 1) : [];
+    const rows = gids.length > 0 ? await this.#query(this.#statements.many, gids, '', this.#request(0).limit + 1) : [];
     const byGid = Map.groupBy(rows, ({ gid }) => gid);
     return groups.map((group) => [group.gid, this.#pageOf(group, byGid.get(group.gid) ?? [])]);
   }
@@ -117,11 +149,11 @@ class AllowedList {
   #pageOf(group: Group, rows: readonly MemberRow[]): Page<Member> {
     const exists = async (_: unknown, [key]: readonly unknown[]) => {
       if (!isActive(group)) return false;
-      const [row] = await this.#query<{ found: boolean }>('upTo', group.gid, key, 1);
+      const [row] = await this.#query(this.#statements.upTo, group.gid, String(key), 1);
       return row?.found ?? false;
     };
     return {
-      ...pageOf(rows.map(memberOf), this.#request(group.gid), exists),
+      ...pageOf(rows.map(MEMBER.decode), this.#request(group.gid), exists),
       cursorOf: memberCursor,
     };
   }

@@ -1,38 +1,42 @@
 import type { Viewer } from '../../access/viewer.ts';
+import { GROUP_COLUMNS, GROUP_LIST, groupOf } from '../../changes/log/group-row.ts';
 import { existsBeyond, readPage } from '../../db/read-page.ts';
-import { planningEachTime, type Sql } from '../../db/sql.ts';
-import { type Keyset, Where } from '../../db/where.ts';
-import type { Level } from '../../model/flags.ts';
-import { foldName, GROUP_COLUMNS, type Group, type GroupRow, groupOf, type TypeLevels } from '../../model/group.ts';
+import { planningEachTime, type Sql, statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { int4, int8, int8Array, text } from '../../db/types.ts';
+import { bound, family, type Keyset, Where } from '../../db/where.ts';
+import { groups, groupTypes } from '../../generated/tables.ts';
+import { levelOf } from '../../model/flags.ts';
+import { foldName, type Group, type TypeLevels } from '../../model/group.ts';
 import { Issues, type Path } from '../../model/issues.ts';
 import { encodePageCursor, type Page, type PageArgs, type PageKey, pageOf, pageRequest } from '../../model/page.ts';
 import { codePoints } from '../../model/text.ts';
 import type { GroupState } from '../../model/validity.ts';
 
 // Stable within a statement, so that all rows of a page go by one clock.
-const SELECT = `select ${GROUP_COLUMNS}, date_trunc('milliseconds', statement_timestamp()) as read_at from groups g`;
+const SELECT = `select ${GROUP_LIST}, date_trunc('milliseconds', statement_timestamp()) as read_at from groups g`;
 
 /** What of the app's groups a viewer sees: an application all of them, a user those that it is a member of. */
-function visible(name: string, { appId, address }: Viewer): Where {
-  const where = new Where(name, 'g.app_id = $1 and g.deleted_at is null', [appId]);
-  return address === null ? where : where.and('user', ofMember, address);
+function visible(of: { readonly family: string }, form: string, { appId, address }: Viewer): Where {
+  const where = new Where(of, form, 'g.app_id = $1 and g.deleted_at is null', bound(int4, appId));
+  return address === null ? where : where.and('user', ofMember, bound(text, address));
 }
 
 const ofMember = (address: string) =>
   `exists (select from members m where m.app_id = g.app_id and m.gid = g.gid and m.address = ${address})`;
 
+const FIND = family('groups_find');
+
 /** The viewer's groups among the gids, by gid. Missing, foreign and invisible ones cost the same and are left out alike. */
 export async function findGroups(sql: Sql, viewer: Viewer, gids: readonly number[]): Promise<Map<number, Group>> {
-  const all = visible('groups_find', viewer);
+  const all = visible(FIND, '', viewer);
+  const [only] = gids;
   // PostgreSQL plans a plain comparison better than a list of one.
   const where =
-    gids.length === 1
-      ? all.and('one', (gid) => `g.gid = ${gid}`, gids[0])
-      : all.and('many', (list) => `g.gid = any(${list}::bigint[])`, gids);
-  const rows = await sql.query<GroupRow>(
-    where.statement((text) => `${SELECT} where ${text}`),
-    where.values,
-  );
+    only !== undefined && gids.length === 1
+      ? all.and('one', (gid) => `g.gid = ${gid}`, bound(int8, only))
+      : all.and('many', (list) => `g.gid = any(${list}::bigint[])`, bound(int8Array, gids));
+  const rows = await where.query(sql, GROUP_COLUMNS, (conditions) => `${SELECT} where ${conditions}`);
   return new Map(rows.map((row) => [row.gid, groupOf(row)]));
 }
 
@@ -40,24 +44,21 @@ export async function findGroup(sql: Sql, viewer: Viewer, gid: number): Promise<
   return (await findGroups(sql, viewer, [gid])).get(gid);
 }
 
-const FIND_TYPES = {
+const TYPE = pick(groupTypes, '', ['gid', 'messageType', 'send', 'recv']);
+const FIND_TYPES = statement({
   name: 'group_types_find',
-  text: `select gid, message_type, send, recv from group_types where app_id = $1 and gid = any($2::bigint[])
+  parameters: [int4, int8Array],
+  columns: TYPE.columns,
+  text: `select ${TYPE.list} from group_types where app_id = $1 and gid = any($2::bigint[])
     order by gid, message_type`,
-};
-interface TypeRow {
-  gid: number;
-  message_type: number;
-  send: Level;
-  recv: Level;
-}
+});
 
 /** The sets of message types of groups: by gid, then by message type in ascending order. */
 export async function findTypes(sql: Sql, appId: number, gids: readonly number[]): Promise<Map<number, Map<number, TypeLevels>>> {
   const found = new Map<number, Map<number, TypeLevels>>();
-  for (const { gid, message_type, send, recv } of await sql.query<TypeRow>(FIND_TYPES, [appId, gids])) {
+  for (const { gid, messageType, send, recv } of (await sql.query(FIND_TYPES, [appId, gids])).map(TYPE.decode)) {
     const types = found.get(gid) ?? new Map<number, TypeLevels>();
-    found.set(gid, types.set(message_type, { send, recv }));
+    found.set(gid, types.set(messageType, { send: levelOf(send), recv: levelOf(recv) }));
   }
   return found;
 }
@@ -73,19 +74,43 @@ export interface GroupFilter {
 export type OrderDirection = 'ASC' | 'DESC';
 
 interface GroupOrdering {
-  columns: readonly string[];
+  /** The lists in this order, whose forms are the directions. */
+  pages: { readonly family: string };
+  columns: Keyset['columns'];
   /** The kinds of the key's parts, as pageRequest takes them. */
   shape: string;
   key: (group: Group) => PageKey;
 }
 
+const column = (field: keyof typeof groups): Keyset['columns'][number] => [`g.${groups[field][0]}`, groups[field][1]];
+
 /** The orders of groups. Times stand in keys as milliseconds since 1970. */
 const ORDERS = {
-  GID: { columns: ['g.gid'], shape: 'n', key: ({ gid }) => [gid] },
-  NAME: { columns: ["coalesce(g.name, '')", 'g.gid'], shape: 'sn', key: ({ name, gid }) => [name ?? '', gid] },
-  CREATED_AT: { columns: ['g.created_at', 'g.gid'], shape: 'tn', key: ({ createdAt, gid }) => [createdAt.getTime(), gid] },
-  UPDATED_AT: { columns: ['g.updated_at', 'g.gid'], shape: 'tn', key: ({ updatedAt, gid }) => [updatedAt.getTime(), gid] },
-  MEMBER_COUNT: { columns: ['g.member_count', 'g.gid'], shape: 'in', key: ({ memberCount, gid }) => [memberCount, gid] },
+  GID: { pages: family('groups_gid'), columns: [column('gid')], shape: 'n', key: ({ gid }) => [gid] },
+  NAME: {
+    pages: family('groups_name'),
+    columns: [["coalesce(g.name, '')", text], column('gid')],
+    shape: 'sn',
+    key: ({ name, gid }) => [name ?? '', gid],
+  },
+  CREATED_AT: {
+    pages: family('groups_created_at'),
+    columns: [column('createdAt'), column('gid')],
+    shape: 'tn',
+    key: ({ createdAt, gid }) => [createdAt.getTime(), gid],
+  },
+  UPDATED_AT: {
+    pages: family('groups_updated_at'),
+    columns: [column('updatedAt'), column('gid')],
+    shape: 'tn',
+    key: ({ updatedAt, gid }) => [updatedAt.getTime(), gid],
+  },
+  MEMBER_COUNT: {
+    pages: family('groups_member_count'),
+    columns: [column('memberCount'), column('gid')],
+    shape: 'in',
+    key: ({ memberCount, gid }) => [memberCount, gid],
+  },
 } as const satisfies Record<string, GroupOrdering>;
 
 export type GroupOrderField = keyof typeof ORDERS;
@@ -114,9 +139,9 @@ function filtered(where: Where, filter: GroupFilter): Where {
   const { nameContains, member, state } = filter;
   if (nameContains != null) {
     const pattern = `%${foldName(nameContains).replace(/[\\%_]/g, '\\$&')}%`;
-    result = result.and('name', (text) => `g.name_folded like ${text}`, pattern);
+    result = result.and('name', (like) => `g.name_folded like ${like}`, bound(text, pattern));
   }
-  if (member != null) result = result.and('member', ofMember, member);
+  if (member != null) result = result.and('member', ofMember, bound(text, member));
   if (state != null) result = result.and(state.toLowerCase(), () => IN_STATE[state]);
   return result;
 }
@@ -133,7 +158,7 @@ function checkFilter(filter: GroupFilter, path: Path): void {
   issues.settle();
 }
 
-/** The page cursor, in the order of gids, of what lies behind a gid, be it a group's or not. */
+/** The page cursor, in the order of gids, of what comes after a gid, be it a group's or not. */
 export function cursorBehindGid(gid: number): string {
   return encodePageCursor('groups:GID', [gid]);
 }
@@ -146,14 +171,15 @@ export async function pageGroups(sql: Sql, viewer: Viewer, args: GroupPageArgs):
   const { field, direction } = args.orderBy ?? { field: 'GID', direction: 'ASC' };
   const filter = args.filter ?? {};
   checkFilter(filter, ['filter']);
-  const { columns, shape, key }: GroupOrdering = ORDERS[field];
+  const { pages, columns, shape, key }: GroupOrdering = ORDERS[field];
   const order: Keyset = { columns, descending: direction === 'DESC' };
   const list = `groups:${field}`;
   const request = pageRequest(args, list, shape);
-  const all = filtered(visible(`groups_${field}_${direction}`.toLowerCase(), viewer), filter);
+  const all = filtered(visible(pages, direction.toLowerCase(), viewer), filter);
   // Not knowing the part of the name, PostgreSQL would walk the whole order in place of the trigram index.
   const reader = filter.nameContains == null ? sql : planningEachTime(sql);
-  const rows = await readPage<GroupRow>(reader, all, order, request, (where, limit) => `${SELECT} where ${where} ${limit}`);
-  const page = pageOf(rows.map(groupOf), request, (side, bound) => existsBeyond(reader, all, order, side, bound, 'groups g'));
+  const select = (where: string, orderAndLimit: string) => `${SELECT} where ${where} ${orderAndLimit}`;
+  const rows = await readPage(reader, all, order, request, GROUP_COLUMNS, select);
+  const page = pageOf(rows.map(groupOf), request, (side, at) => existsBeyond(reader, all, order, side, at, 'groups g'));
   return { ...page, cursorOf: (group) => encodePageCursor(list, key(group)) };
 }

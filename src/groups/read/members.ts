@@ -1,43 +1,31 @@
 import { existsBeyond, readPage } from '../../db/read-page.ts';
-import type { Sql } from '../../db/sql.ts';
-import { type Keyset, orderBy, Where } from '../../db/where.ts';
+import { type Sql, statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { int4, int4Array, int8, int8Array, type RowOf, text, textArray } from '../../db/types.ts';
+import { bound, family, type Keyset, orderBy, Where } from '../../db/where.ts';
+import { members, memberTypes } from '../../generated/tables.ts';
 import { Issues, invalid, type Path } from '../../model/issues.ts';
 import type { Member, MemberKey } from '../../model/member.ts';
 import { encodePageCursor, type Page, type PageArgs, type PageKey, pageOf, pageRequest } from '../../model/page.ts';
 import type { OrderDirection } from './groups.ts';
 
-/** The columns of a MemberRow, from `members m`. */
-export const MEMBER_COLUMNS = `m.gid, m.address, m.permissions, m.rights, m.join_number, m.joined_at, m.updated_at`;
+/** A member of its row, from `members m`. */
+export const MEMBER = pick(members, 'm', ['gid', 'address', 'permissions', 'rights', 'joinNumber', 'joinedAt', 'updatedAt']);
+export type MemberRow = RowOf<typeof MEMBER.columns>;
 
-export interface MemberRow {
-  gid: number;
-  address: string;
-  permissions: number;
-  rights: number;
-  join_number: number;
-  joined_at: Date;
-  updated_at: Date;
-}
-
-export const memberOf = ({ gid, address, permissions, rights, join_number, joined_at, updated_at }: MemberRow): Member => ({
-  gid,
-  address,
-  permissions,
-  rights,
-  joinNumber: join_number,
-  joinedAt: joined_at,
-  updatedAt: updated_at,
-});
-
-const FIND_ONE = {
+const FIND_ONE = statement({
   name: 'member_find_one',
-  text: `select ${MEMBER_COLUMNS} from members m where m.app_id = $1 and m.gid = $2 and m.address = $3`,
-};
-const FIND_MANY = {
+  parameters: [int4, int8, text],
+  columns: MEMBER.columns,
+  text: `select ${MEMBER.list} from members m where m.app_id = $1 and m.gid = $2 and m.address = $3`,
+});
+const FIND_MANY = statement({
   name: 'member_find_many',
-  text: `select ${MEMBER_COLUMNS} from unnest($2::bigint[], $3::text[]) k(gid, address)
+  parameters: [int4, int8Array, textArray],
+  columns: MEMBER.columns,
+  text: `select ${MEMBER.list} from unnest($2::bigint[], $3::text[]) k(gid, address)
     join members m on m.app_id = $1 and m.gid = k.gid and m.address = k.address`,
-};
+});
 
 /** The members that there are, of groups that the viewer sees. */
 export async function findMembers(sql: Sql, appId: number, keys: readonly MemberKey[]): Promise<Member[]> {
@@ -45,37 +33,35 @@ export async function findMembers(sql: Sql, appId: number, keys: readonly Member
   if (!only) return [];
   const rows =
     keys.length === 1
-      ? await sql.query<MemberRow>(FIND_ONE, [appId, only.gid, only.address])
-      : await sql.query<MemberRow>(FIND_MANY, [appId, keys.map(({ gid }) => gid), keys.map(({ address }) => address)]);
-  return rows.map(memberOf);
+      ? await sql.query(FIND_ONE, [appId, only.gid, only.address])
+      : await sql.query(FIND_MANY, [appId, keys.map(({ gid }) => gid), keys.map(({ address }) => address)]);
+  return rows.map(MEMBER.decode);
 }
 
 export interface EntryKey extends MemberKey {
   messageType: number;
 }
 
-const FIND_ENTRIES = {
+const ENTRY = pick(memberTypes, 't', ['gid', 'address', 'messageType', 'permissions']);
+const FIND_ENTRIES = statement({
   name: 'entries_find_many',
-  text: `select t.gid, t.address, t.message_type, t.permissions from unnest($2::bigint[], $3::text[], $4::int[]) k(gid, address, type)
+  parameters: [int4, int8Array, textArray, int4Array],
+  columns: ENTRY.columns,
+  text: `select ${ENTRY.list} from unnest($2::bigint[], $3::text[], $4::int[]) k(gid, address, type)
     join member_types t on t.app_id = $1 and t.gid = k.gid and t.address = k.address and t.message_type = k.type`,
-};
+});
 
 /** The permission bits of members' entries for message types; undefined where there is no entry. In the order of the keys. */
 export async function findEntries(sql: Sql, appId: number, keys: readonly EntryKey[]): Promise<(number | undefined)[]> {
-  interface Row {
-    gid: number;
-    address: string;
-    message_type: number;
-    permissions: number;
-  }
-  const rows = await sql.query<Row>(FIND_ENTRIES, [
+  const rows = await sql.query(FIND_ENTRIES, [
     appId,
     keys.map(({ gid }) => gid),
     keys.map(({ address }) => address),
     keys.map(({ messageType }) => messageType),
   ]);
   const id = (gid: number, address: string, type: number) => `${gid} ${type} ${address}`;
-  const found = new Map(rows.map((row) => [id(row.gid, row.address, row.message_type), row.permissions]));
+  const entries = rows.map(ENTRY.decode);
+  const found = new Map(entries.map((entry) => [id(entry.gid, entry.address, entry.messageType), entry.permissions]));
   return keys.map(({ gid, address, messageType }) => found.get(id(gid, address, messageType)));
 }
 
@@ -87,11 +73,30 @@ export interface MemberFilter {
   admin?: boolean | null;
 }
 
+interface MemberOrdering {
+  /** The lists in this order, whose forms begin with the directions. */
+  pages: { readonly family: string };
+  column: Keyset['columns'][number];
+  /** The kind of the key, as pageRequest takes it. */
+  shape: string;
+  key: (member: Member) => PageKey;
+}
+
 const ORDERS = {
-  ADDRESS: { column: 'm.address', shape: 's', key: ({ address }: Member): PageKey => [address] },
+  ADDRESS: {
+    pages: family('members_page_address'),
+    column: ['m.address', members.address[1]],
+    shape: 's',
+    key: ({ address }) => [address],
+  },
   // Numbers are given in the order of joining, and unlike times no two are the same.
-  JOINED_AT: { column: 'm.join_number', shape: 'n', key: ({ joinNumber }: Member): PageKey => [joinNumber] },
-} as const;
+  JOINED_AT: {
+    pages: family('members_page_joined_at'),
+    column: ['m.join_number', members.joinNumber[1]],
+    shape: 'n',
+    key: ({ joinNumber }) => [joinNumber],
+  },
+} as const satisfies Record<string, MemberOrdering>;
 
 export type MemberOrderField = keyof typeof ORDERS;
 export const MEMBER_ORDER_FIELDS = Object.keys(ORDERS) as MemberOrderField[];
@@ -121,15 +126,15 @@ function filtered(where: Where, { addressStartsWith, addresses, admin }: MemberF
   let result = where;
   if (addressStartsWith) {
     const end = endOfPrefix(addressStartsWith);
-    result = result.and('from', (prefix) => `m.address >= ${prefix}`, addressStartsWith);
-    if (end !== undefined) result = result.and('until', (bound) => `m.address < ${bound}`, end);
+    result = result.and('from', (prefix) => `m.address >= ${prefix}`, bound(text, addressStartsWith));
+    if (end !== undefined) result = result.and('until', (before) => `m.address < ${before}`, bound(text, end));
   }
-  if (addresses != null) result = result.and('among', (list) => `m.address = any(${list}::text[])`, addresses);
+  if (addresses != null) result = result.and('among', (list) => `m.address = any(${list}::text[])`, bound(textArray, addresses));
   if (admin != null) result = result.and(admin ? 'admin' : 'plain', () => `m.rights ${admin ? '<>' : '='} 0`);
   return result;
 }
 
-/** The first string, by code point, behind all those that begin with the prefix. */
+/** The first string, by code point, after all those that begin with the prefix. */
 function endOfPrefix(prefix: string): string | undefined {
   const points = [...prefix];
   while (points.length > 0) {
@@ -144,7 +149,8 @@ interface MembersList {
   appId: number;
   args: MemberPageArgs;
   field: MemberOrderField;
-  name: string;
+  /** What the names of its statements begin with, after the family's. */
+  form: string;
   order: Keyset;
 }
 
@@ -152,25 +158,27 @@ function membersList(appId: number, args: MemberPageArgs): MembersList {
   const { field, direction } = args.orderBy ?? { field: 'ADDRESS', direction: 'ASC' };
   checkFilter(args.filter ?? {}, ['filter']);
   const order: Keyset = { columns: [ORDERS[field].column], descending: direction === 'DESC' };
-  return { appId, args, field, name: `members_page_${field}_${direction}`.toLowerCase(), order };
+  return { appId, args, field, form: direction.toLowerCase(), order };
 }
 
-function membersPage({ appId, args, field, name, order }: MembersList, sql: Sql, gid: number) {
+function membersPage({ appId, args, field, form, order }: MembersList, sql: Sql, gid: number) {
   const list = `members:${gid}:${field}`;
   const request = pageRequest(args, list, ORDERS[field].shape);
-  const all = filtered(new Where(name, 'm.app_id = $1 and m.gid = $2', [appId, gid]), args.filter ?? {});
-  const select = (where: string, orderAndLimit: string) =>
-    `select ${MEMBER_COLUMNS} from members m where ${where} ${orderAndLimit}`;
+  const all = filtered(
+    new Where(ORDERS[field].pages, form, 'm.app_id = $1 and m.gid = $2', bound(int4, appId), bound(int8, gid)),
+    args.filter ?? {},
+  );
+  const select = (where: string, orderAndLimit: string) => `select ${MEMBER.list} from members m where ${where} ${orderAndLimit}`;
   return {
-    read: () => readPage<MemberRow>(sql, all, order, request, select),
+    read: () => readPage(sql, all, order, request, MEMBER.columns, select),
     pageOf: (rows: readonly MemberRow[]): Page<Member> => ({
-      ...pageOf(rows.map(memberOf), request, (side, bound) => existsBeyond(sql, all, order, side, bound, 'members m')),
+      ...pageOf(rows.map(MEMBER.decode), request, (side, at) => existsBeyond(sql, all, order, side, at, 'members m')),
       cursorOf: (member) => encodePageCursor(list, ORDERS[field].key(member)),
     }),
   };
 }
 
-/** The page cursor, in the order of addresses, of what lies behind an address, be it a member's or not. */
+/** The page cursor, in the order of addresses, of what comes after an address, be it a member's or not. */
 export function cursorBehindAddress(gid: number, address: string): string {
   return encodePageCursor(`members:${gid}:ADDRESS`, [address]);
 }
@@ -198,19 +206,25 @@ export async function pageMembersOfMany(
     return Promise.all(gids.map((gid) => pageMembers(sql, appId, gid, args).catch((error: Error) => error)));
   }
   const list = membersList(appId, args);
-  const { order, name } = list;
+  const { field, form, order } = list;
   const { limit, backward } = pageRequest(args, '', '');
   const where = filtered(
-    new Where(`${name}_many${backward ? '_last' : ''}`, 'm.app_id = $1 and m.gid = g.gid', [appId]),
+    new Where(
+      ORDERS[field].pages,
+      `${form}_many${backward ? '_last' : ''}`,
+      'm.app_id = $1 and m.gid = g.gid',
+      bound(int4, appId),
+    ),
     args.filter ?? {},
   );
-  const rows = await sql.query<MemberRow>(
-    where.statement(
-      (text, next) => `select m.* from unnest($${next}::bigint[]) g(gid) cross join lateral (
-          select ${MEMBER_COLUMNS} from members m where ${text} order by ${orderBy(order, backward)} limit $${next + 1}) m
+  const rows = await where.query(
+    sql,
+    MEMBER.columns,
+    (conditions, ids, count) => `select m.* from unnest(${ids}::bigint[]) g(gid) cross join lateral (
+          select ${MEMBER.list} from members m where ${conditions} order by ${orderBy(order, backward)} limit ${count}) m
         order by m.gid, ${orderBy(order, backward)}`,
-    ),
-    [...where.values, gids, limit + 1],
+    bound(int8Array, gids),
+    bound(int8, limit + 1),
   );
   const byGid = Map.groupBy(rows, ({ gid }) => gid);
   return gids.map((gid) => membersPage(list, sql, gid).pageOf(byGid.get(gid) ?? []));

@@ -1,9 +1,11 @@
 import type { Viewer } from '../../access/viewer.ts';
-import type { Sql } from '../../db/sql.ts';
+import { GROUP_COLUMNS, GROUP_LIST, groupOf } from '../../changes/log/group-row.ts';
+import { type Sql, statement } from '../../db/sql.ts';
+import { bool, int4, int8Array, text } from '../../db/types.ts';
 import { type Decision, decide } from '../../model/decision.ts';
 import type { ActionName } from '../../model/flags.ts';
-import { parseGid } from '../../model/gid.ts';
-import { GROUP_COLUMNS, type Group, type GroupRow, groupOf } from '../../model/group.ts';
+import { readGid } from '../../model/gid.ts';
+import type { Group } from '../../model/group.ts';
 import { Issues, invalid, type Path } from '../../model/issues.ts';
 import { messageTypeOf } from '../input/member-input.ts';
 import { findGroups } from './groups.ts';
@@ -22,13 +24,15 @@ export const MAX_CHECKS = 1_000;
 
 // Bits of flags.ts: the level ANYONE of send, pub, sub or list.
 const OPEN_TO_ANYONE = 0x2 | 0x200 | 0x2000 | 0x20000;
-const FIND_FOR_USER = {
+const FIND_FOR_USER = statement({
   name: 'groups_find_to_ask',
-  text: `select ${GROUP_COLUMNS}, date_trunc('milliseconds', statement_timestamp()) as read_at, m.address is not null as member
+  parameters: [int4, text, int8Array],
+  columns: { ...GROUP_COLUMNS, member: bool },
+  text: `select ${GROUP_LIST}, date_trunc('milliseconds', statement_timestamp()) as read_at, m.address is not null as member
     from groups g left join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $2
     where g.app_id = $1 and g.deleted_at is null and g.gid = any($3::bigint[])
       and (m.address is not null or g.flags & ${OPEN_TO_ANYONE} <> 0)`,
-};
+});
 
 /**
  * The groups that the viewer may ask about, by gid, and whether only for its own address: a user of the groups that it is in,
@@ -43,7 +47,7 @@ export async function findGroupsToAsk(
     const groups = await findGroups(sql, viewer, gids);
     return new Map([...groups].map(([gid, group]) => [gid, { group, onlySelf: false }]));
   }
-  const rows = await sql.query<GroupRow & { member: boolean }>(FIND_FOR_USER, [viewer.appId, viewer.address, gids]);
+  const rows = await sql.query(FIND_FOR_USER, [viewer.appId, viewer.address, gids]);
   return new Map(rows.map((row) => [row.gid, { group: groupOf(row), onlySelf: !row.member }]));
 }
 
@@ -65,7 +69,7 @@ export async function decideChecks(sql: Sql, viewer: Viewer, checks: readonly Pe
   if (checks.length > MAX_CHECKS) invalid(['checks'], `must be at most ${MAX_CHECKS} checks`);
   const issues = new Issues();
   const asked = checks.map(({ gid, address, action, messageType }, index) => ({
-    gid: parseGid(gid),
+    gid: readGid(gid).number,
     address,
     action,
     messageType: checkQuestion(issues, { address, messageType }, ['checks', index]),

@@ -1,23 +1,25 @@
-import type { Sql } from '../../db/sql.ts';
+import { type Sql, statement } from '../../db/sql.ts';
+import { date, int4, int4Array, int8, int8Array, nullable, type RowOf, text, textArray } from '../../db/types.ts';
+import { groups, members, memberTypes } from '../../generated/tables.ts';
 import type { Question } from '../../model/decision.ts';
-import type { Level } from '../../model/flags.ts';
+import { levelOf } from '../../model/flags.ts';
 import type { EntryKey } from './members.ts';
 
 /** How an address stands in a group towards a message type: all that a decision depends on, as of one moment. */
 export type Standing = Omit<Question, 'action' | 'messageType'>;
 
-interface Row {
-  active: boolean;
-  flags: number;
-  starts_at: Date;
-  /** null: there is no such group. */
-  expires_at: Date | null;
-  now: Date;
-  permissions: number | null;
-  entry: number | null;
-  /** The levels send and recv. */
-  levels: [Level, Level] | null;
-}
+const COLUMNS = {
+  // null: there is no such group.
+  active: nullable(groups.active[1]),
+  flags: nullable(groups.flags[1]),
+  starts_at: nullable(groups.startsAt[1]),
+  expires_at: nullable(groups.expiresAt[1]),
+  now: date,
+  permissions: nullable(members.permissions[1]),
+  entry: nullable(memberTypes.permissions[1]),
+  // send and recv
+  levels: nullable(int4Array),
+};
 
 // No joins but with the group, by key: for many keys the planner might read whole tables.
 const select = (gid: string, address: string, type: string) => `select g.*,
@@ -29,22 +31,30 @@ const select = (gid: string, address: string, type: string) => `select g.*,
       where s.app_id = $1 and s.gid = ${gid} and s.message_type = ${type}) as levels`;
 const group = (gid: string) =>
   `(select active, flags, starts_at, expires_at from groups where app_id = $1 and gid = ${gid} limit 1) g`;
-const FIND_ONE = { name: 'standing_find_one', text: `${select('$2', '$3', '$4')} from ${group('$2')}` };
-const FIND_MANY = {
+const FIND_ONE = statement({
+  name: 'standing_find_one',
+  parameters: [int4, int8, text, int4],
+  columns: COLUMNS,
+  text: `${select('$2', '$3', '$4')} from ${group('$2')}`,
+});
+const FIND_MANY = statement({
   name: 'standing_find_many',
+  parameters: [int4, int8Array, textArray, int4Array],
+  columns: COLUMNS,
   text: `${select('k.gid', 'k.address', 'k.type')}
     from unnest($2::bigint[], $3::text[], $4::int[]) with ordinality k(gid, address, type, place)
     left join lateral ${group('k.gid')} on true order by k.place`,
-};
+});
 
-function standingOf(row: Row | undefined): Standing | undefined {
-  if (!row?.expires_at) return undefined;
+function standingOf(row: RowOf<typeof COLUMNS> | undefined): Standing | undefined {
+  if (!row) return undefined;
   const { active, flags, starts_at: startsAt, expires_at: expiresAt, now, permissions, entry, levels } = row;
+  if (active === null || flags === null || startsAt === null || expiresAt === null) return undefined;
   return {
     group: { active, flags, startsAt, expiresAt },
     now,
     member: permissions === null ? undefined : { permissions, entry: entry ?? undefined },
-    type: levels ? { send: levels[0], recv: levels[1] } : undefined,
+    type: levels ? { send: levelOf(levels[0]), recv: levelOf(levels[1]) } : undefined,
   };
 }
 
@@ -56,10 +66,10 @@ export async function findStandings(sql: Sql, appId: number, keys: readonly Entr
   const [only] = keys;
   if (!only) return [];
   if (keys.length === 1) {
-    const [row] = await sql.query<Row>(FIND_ONE, [appId, only.gid, only.address, only.messageType]);
+    const [row] = await sql.query(FIND_ONE, [appId, only.gid, only.address, only.messageType]);
     return [standingOf(row)];
   }
-  const rows = await sql.query<Row>(FIND_MANY, [
+  const rows = await sql.query(FIND_MANY, [
     appId,
     keys.map(({ gid }) => gid),
     keys.map(({ address }) => address),

@@ -1,6 +1,6 @@
 import { MAX_PAGE, type Page, type PageArgs } from '../../model/page.ts';
 
-/** The first `count` items of a list behind a page cursor, read a page at a time. */
+/** The first `count` items of a list after a page cursor, read a page at a time. */
 export async function takePages<T>(
   count: number,
   after: string | undefined,

@@ -1,6 +1,9 @@
 import type { Viewer } from '../../access/viewer.ts';
 import { recordedSettings } from '../../changes/log/records.ts';
 import type { Database } from '../../db/client.ts';
+import { statement } from '../../db/sql.ts';
+import { date, int4, int8 } from '../../db/types.ts';
+import { gidOf } from '../../model/gid.ts';
 import type { Group, GroupSettings } from '../../model/group.ts';
 import { changedFields } from '../../model/settings.ts';
 import { stateAt } from '../../model/validity.ts';
@@ -8,13 +11,15 @@ import { findTypes } from '../read/groups.ts';
 import { NO_COUNTS } from '../write/idempotency.ts';
 import { writeGroup } from '../write/transaction.ts';
 
-/** What an extension gives beyond the group's own, in seconds: so one write lasts for as long. */
+/** What an extension adds to the group's own, in seconds: so one write lasts for as long. */
 const SPARE = 60;
 
-const EXTEND = {
+const EXTEND = statement({
   name: 'group_extend',
+  parameters: [int4, int8, date],
+  columns: {},
   text: 'update groups set expires_at = $3, expiry_due = $3 where app_id = $1 and gid = $2',
-};
+});
 
 /** The expiry that activity at a time brings about; undefined: it changes nothing. */
 export function extendedExpiry(
@@ -35,7 +40,7 @@ export function extendedExpiry(
 export async function extendByActivity(db: Database, viewer: Viewer, group: Group): Promise<void> {
   if (!extendedExpiry(group, group.readAt)) return;
   const { gid } = group;
-  await writeGroup({ db, viewer, gid, givenGid: String(gid) }, async (write) => {
+  await writeGroup({ db, viewer, gid: gidOf(gid) }, async (write) => {
     const { tx, appId, at } = write;
     const expiresAt = extendedExpiry(write.group, at);
     if (!expiresAt) return NO_COUNTS;

@@ -1,10 +1,10 @@
 import { requireScope, type Viewer } from '../../access/viewer.ts';
 import type { Database } from '../../db/client.ts';
 import type { Sql } from '../../db/sql.ts';
-import { decide, isRoundRobin } from '../../model/decision.ts';
-import { GroupNotFoundError, MessageRefusedError, NotAllowedError } from '../../model/errors.ts';
+import { decide, isRoundRobin, MessageRefusedError } from '../../model/decision.ts';
+import { GroupNotFoundError, NotAllowedError } from '../../model/errors.ts';
 import { Flag } from '../../model/flags.ts';
-import { parseGid } from '../../model/gid.ts';
+import { readGid } from '../../model/gid.ts';
 import type { Group } from '../../model/group.ts';
 import type { Member } from '../../model/member.ts';
 import { type Page, pageOf, pageRequest } from '../../model/page.ts';
@@ -42,7 +42,7 @@ export async function routeMessage(db: Database, viewer: Viewer, input: GroupRou
   if (viewer.address !== null) throw new NotAllowedError('application');
   const message = checkMessage(viewer, input);
   const kept = message.id && (await findRouting(db, message.id));
-  const group = await findGroup(db, viewer, parseGid(message.gid));
+  const group = await findGroup(db, viewer, readGid(message.gid).number);
   if (!group) throw new GroupNotFoundError(message.gid);
   return (kept && (await repeated(db, viewer, message, group, kept))) ?? routeNew(db, viewer, message, group);
 }

@@ -1,4 +1,7 @@
-import type { Sql, Tx } from '../../db/sql.ts';
+import { type Sql, statement, type Tx } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, bytea, int4, nothing, nullable, text } from '../../db/types.ts';
+import { routedMessages } from '../../generated/tables.ts';
 import { IdempotencyConflictError } from '../../model/errors.ts';
 
 /** A message by the id that its caller gave it. */
@@ -21,25 +24,38 @@ const KEPT_FOR = "interval '10 minutes'";
 const PRUNED_AT_ONCE = 1_000;
 
 // In the space of two integers, where no gid is. A repetition waits here for the first.
-const LOCK = { name: 'message_lock', text: 'select pg_advisory_xact_lock(hashtext($1), hashtext($2))' };
-const FIND = {
+const LOCK = statement({
+  name: 'message_lock',
+  parameters: [text, text],
+  columns: { pg_advisory_xact_lock: nothing },
+  text: 'select pg_advisory_xact_lock(hashtext($1), hashtext($2))',
+});
+const KEPT = pick(routedMessages, '', ['hash', 'receiver', 'store', 'loopback']);
+const FIND = statement({
   name: 'message_find',
-  text: `select hash, receiver, store, loopback from routed_messages
+  parameters: [int4, text],
+  columns: KEPT.columns,
+  text: `select ${KEPT.list} from routed_messages
     where app_id = $1 and key = $2 and created_at > clock_timestamp() - ${KEPT_FOR}`,
-};
-const KEEP = {
+});
+const KEEP = statement({
   name: 'message_keep',
+  parameters: [int4, text, bytea, nullable(text), bool, bool],
+  columns: {},
   text: `insert into routed_messages (app_id, key, hash, receiver, store, loopback, created_at)
     values ($1, $2, $3, $4, $5, $6, clock_timestamp())
     on conflict (app_id, key) do update set hash = excluded.hash, receiver = excluded.receiver, store = excluded.store,
       loopback = excluded.loopback, created_at = excluded.created_at`,
-};
-const PRUNE = {
+});
+// In SQL: Prisma has neither `limit` nor `skip locked` for what it deletes, by which gateways do not wait for each other.
+const PRUNE = statement({
   name: 'message_prune',
+  parameters: [],
+  columns: { '?column?': int4 },
   text: `with old as (select app_id, key from routed_messages
       where created_at < clock_timestamp() - ${KEPT_FOR} order by created_at limit ${PRUNED_AT_ONCE} for update skip locked)
     delete from routed_messages m using old where (m.app_id, m.key) = (old.app_id, old.key) returning 1`,
-};
+});
 
 /** Waits for the same message where it is being routed, on any gateway, until the end of that transaction. */
 export async function lockMessage(tx: Tx, { appId, key }: MessageId): Promise<void> {
@@ -51,7 +67,7 @@ export async function lockMessage(tx: Tx, { appId, key }: MessageId): Promise<vo
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function findRouting(sql: Sql, { appId, key, hash }: MessageId): Promise<KeptRouting | undefined> {
-  const [row] = await sql.query<KeptRouting & { hash: Uint8Array }>(FIND, [appId, key]);
+  const [row] = await sql.query(FIND, [appId, key]);
   if (!row) return undefined;
   if (!hash.equals(row.hash)) throw new IdempotencyConflictError();
   const { receiver, store, loopback } = row;

@@ -1,10 +1,11 @@
-import type { Statement, Tx } from '../../db/sql.ts';
+import { type Statement, statement, type Tx } from '../../db/sql.ts';
+import { int2Array, int4, int8, nothing, type SqlType, text, textArray } from '../../db/types.ts';
 import type { TypeLevels } from '../../model/group.ts';
 import type { Member } from '../../model/member.ts';
 import { permissionBit } from '../../model/member-permissions.ts';
 import { type Demand, demandOf } from '../read/allowed.ts';
 import { type MembersForm, membersSql } from '../read/allowed-sql.ts';
-import { MEMBER_COLUMNS, type MemberRow, memberOf } from '../read/members.ts';
+import { MEMBER, type MemberRow } from '../read/members.ts';
 
 /** A message that one member is to receive: who may come to be that one, and whose turn it is. */
 export interface TurnRequest {
@@ -20,8 +21,13 @@ export interface TurnRequest {
   among: readonly string[] | undefined;
 }
 
-// In the space of two integers, where no gid is. It gives no transaction id: who waits here holds up nobody who reads the log.
-const LOCK = { name: 'turn_lock', text: 'select pg_advisory_xact_lock(hashtext($1), $2)' };
+// In the space of two integers, where no gid is. It takes no transaction id: who waits here holds up nobody who reads the log.
+const LOCK = statement({
+  name: 'turn_lock',
+  parameters: [text, int4],
+  columns: { pg_advisory_xact_lock: nothing },
+  text: 'select pg_advisory_xact_lock(hashtext($1), $2)',
+});
 
 /** Among so many candidates they are gathered and the next is picked; among more, few are passed over to find the next. */
 const GATHERED = 500;
@@ -40,18 +46,20 @@ const nextOf = (columns: string, from: string) => `
     union all
     (select 1 as lap, ${columns} from ${from} and m.join_number <= ${LAST} order by m.join_number limit 1)`;
 
-/** The statement: finds the next candidate in order of joining behind the last receiver, around, and notes it. */
-function claim(name: string, sources: string, next: string): Statement {
-  return {
+/** The statement: finds the next candidate in order of joining after the last receiver, around, and notes it. */
+function claim<const P extends readonly SqlType[]>(name: string, selection: P, sources: string, next: string) {
+  return statement({
     name: `turn_claim_${name}`,
+    parameters: [int4, int8, int4, text, ...selection],
+    columns: MEMBER.columns,
     text: `with turn as materialized (
         select coalesce((select last from routing_turns where app_id = $1 and gid = $2 and message_type = $3), 0) as last),
       ${sources} next as materialized (select * from (${next}) m order by lap limit 1),
       claimed as (
         insert into routing_turns (app_id, gid, message_type, last) select $1, $2, $3, join_number from next
         on conflict (app_id, gid, message_type) do update set last = excluded.last)
-      select ${MEMBER_COLUMNS} from next m`,
-  };
+      select ${MEMBER.list} from next m`,
+  });
 }
 
 const members = (form: MembersForm) =>
@@ -66,34 +74,36 @@ const SOURCE = {
   mask: '$7::int',
 };
 
-function claimOfSelected(form: 'permission' | 'entry'): Statement {
+function claimOfSelected<const P extends readonly SqlType[]>(form: 'permission' | 'entry', selection: P) {
   const sources = `gathered as materialized (${membersSql(form, SOURCE)}),
       many as materialized (select count(*) > ${GATHERED} as many from gathered),`;
-  const few = nextOf(MEMBER_COLUMNS, 'gathered m where not (select many from many)');
-  const many = nextOf(MEMBER_COLUMNS, `${members(form)} and (select many from many)`);
-  return claim(form, sources, `${few} union all ${many}`);
+  const few = nextOf(MEMBER.list, 'gathered m where not (select many from many)');
+  const many = nextOf(MEMBER.list, `${members(form)} and (select many from many)`);
+  return claim(form, selection, sources, `${few} union all ${many}`);
 }
 
-function claimAmong(form: MembersForm): Statement {
-  const sources = `gathered as materialized (select ${MEMBER_COLUMNS} from ${members(form)} and m.address = any($5::text[])),`;
-  return claim(`among_${form}`, sources, nextOf(MEMBER_COLUMNS, 'gathered m where true'));
+function claimAmong<const P extends readonly SqlType[]>(form: MembersForm, selection: P) {
+  const sources = `gathered as materialized (select ${MEMBER.list} from ${members(form)} and m.address = any($5::text[])),`;
+  return claim(`among_${form}`, [textArray, ...selection], sources, nextOf(MEMBER.list, 'gathered m where true'));
 }
 
-const CLAIMS: Record<MembersForm, Statement> = {
-  all: claim('all', '', nextOf(MEMBER_COLUMNS, members('all'))),
-  permission: claimOfSelected('permission'),
-  entry: claimOfSelected('entry'),
+/** Of the app, the group, the turn and the sender, who is passed over; then of those who may be chosen. */
+type Claim<Selection extends readonly unknown[]> = Statement<
+  readonly [appId: number, gid: number, turn: number, from: string, ...Selection],
+  MemberRow
+>;
+const CLAIMS: Record<MembersForm, Claim<Demand['values']>> = {
+  all: claim('all', [], '', nextOf(MEMBER.list, members('all'))),
+  permission: claimOfSelected('permission', [int2Array]),
+  entry: claimOfSelected('entry', [int2Array, int4, int4]),
 };
-const CLAIMS_AMONG: Record<MembersForm, Statement> = {
-  all: claimAmong('all'),
-  permission: claimAmong('permission'),
-  entry: claimAmong('entry'),
+/** With the addresses in the place of the bits. */
+type Among = readonly [among: readonly string[], ...([] | [messageType: number, mask: number])];
+const CLAIMS_AMONG: Record<MembersForm, Claim<Among>> = {
+  all: claimAmong('all', []),
+  permission: claimAmong('permission', []),
+  entry: claimAmong('entry', [int4, int4]),
 };
-
-/** With `among` the addresses stand in the place of the bits. */
-function values({ values }: Demand, among: readonly string[] | undefined): unknown[] {
-  return among ? [among, ...values.slice(1)] : values;
-}
 
 /** Whose turns a message counts among: those of its type where only members selected for it receive, else the group's. */
 function turnOf({ flags, messageType, type }: TurnRequest): { demand: Demand; turn: number } {
@@ -107,7 +117,7 @@ export function turnName(request: TurnRequest): string {
 }
 
 /**
- * Takes the turn: gives the next candidate in order of joining, and notes it in the same transaction. undefined, and nothing
+ * Takes the turn: returns the next candidate in order of joining, and notes it in the same transaction. undefined, and nothing
  * noted: there is no candidate. Who asks at the same time waits until this transaction has ended.
  */
 export async function takeTurn(tx: Tx, request: TurnRequest): Promise<Member | undefined> {
@@ -115,7 +125,10 @@ export async function takeTurn(tx: Tx, request: TurnRequest): Promise<Member | u
   const { demand, turn } = turnOf(request);
   await tx.query(LOCK, [`turn:${appId}:${gid}`, turn]);
   // A statement of its own after the lock: the lock's own snapshot is older than its wait.
-  const statement = (among ? CLAIMS_AMONG : CLAIMS)[demand.form];
-  const [row] = await tx.query<MemberRow>(statement, [appId, gid, turn, from, ...values(demand, among)]);
-  return row && memberOf(row);
+  const { form, values } = demand;
+  const [, ...besidesBits] = values;
+  const [row] = await (among
+    ? tx.query(CLAIMS_AMONG[form], [appId, gid, turn, from, among, ...besidesBits])
+    : tx.query(CLAIMS[form], [appId, gid, turn, from, ...values]));
+  return row && MEMBER.decode(row);
 }

@@ -1,3 +1,5 @@
+import { statement } from '../../db/sql.ts';
+import { int4, int8, textArray } from '../../db/types.ts';
 import { LastOwnerError } from '../../model/errors.ts';
 import { Flag } from '../../model/flags.ts';
 import { both, NO_NEEDS, needsToChange } from '../../model/may.ts';
@@ -5,11 +7,13 @@ import { hasRight, rightBit } from '../../model/rights.ts';
 import type { MemberBits, MembersPlan } from './members-plan.ts';
 import type { GroupWrite } from './transaction.ts';
 
-const OTHER_OWNER = {
+const OTHER_OWNER = statement({
   name: 'members_other_owner',
+  parameters: [int4, int8, textArray],
+  columns: {},
   text: `select from members where app_id = $1 and gid = $2 and rights <> 0 and rights & ${rightBit('owner')} <> 0
     and address <> all($3::text[]) limit 1`,
-};
+});
 
 /**
  * Whether the user may do what an edit of members comes to. An application may do everything.

@@ -1,17 +1,26 @@
 import { MEMBERS_A_RECORD, type RecordedMember } from '../../changes/log/records.ts';
+import { statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { date, int4, int4Array, int8, textArray } from '../../db/types.ts';
+import * as tables from '../../generated/tables.ts';
 import type { MembersEdit } from '../input/member-input.ts';
 import { checkEdit } from './check-edit.ts';
 import type { MemberCounts } from './idempotency.ts';
 import { type MemberBits, planMembers } from './members-plan.ts';
 import { type GroupWrite, slices } from './transaction.ts';
 
-const FIND = {
+const BITS = pick(tables.members, '', ['address', 'permissions', 'rights']);
+const FIND = statement({
   name: 'members_find',
-  text: 'select address, permissions, rights from members where app_id = $1 and gid = $2 and address = any($3::text[])',
-};
+  parameters: [int4, int8, textArray],
+  columns: BITS.columns,
+  text: `select ${BITS.list} from members where app_id = $1 and gid = $2 and address = any($3::text[])`,
+});
 // `address = any(…)` beside a join: without statistics the planner would read the whole group for it.
-const ADD = {
+const ADD = statement({
   name: 'members_add',
+  parameters: [int4, int8, textArray, int4Array, int4Array, int8, int8, int4, date],
+  columns: {},
   text: `with new as (
       select * from unnest($3::text[], $4::int[], $5::int[]) with ordinality n(address, permissions, rights, place)),
     back as (
@@ -20,16 +29,20 @@ const ADD = {
     select $1, $2, address, permissions, rights, $6 + place, $7 + (place - 1) / ${MEMBERS_A_RECORD},
       pg_current_xact_id()::text::bigint, $8, $9, $9
     from new`,
-};
-const UPDATE = {
+});
+const UPDATE = statement({
   name: 'members_update',
+  parameters: [int4, int8, textArray, int4Array, int4Array, date, int4],
+  columns: {},
   text: `update members m set permissions = n.permissions, rights = n.rights, updated_at = $6,
       xid = pg_current_xact_id()::text::bigint, generation = $7
     from unnest($3::text[], $4::int[], $5::int[]) n(address, permissions, rights)
     where m.app_id = $1 and m.gid = $2 and m.address = any($3::text[]) and m.address = n.address`,
-};
-const REMOVE = {
+});
+const REMOVE = statement({
   name: 'members_remove',
+  parameters: [int4, int8, textArray, int8, int4, date],
+  columns: {},
   text: `with gone as (
       select * from unnest($3::text[]) with ordinality n(address, place)),
     deleted as (
@@ -39,14 +52,14 @@ const REMOVE = {
     insert into former_members (app_id, gid, address, joined_version, left_version, xid, generation, left_at)
     select $1, $2, address, joined_version, $4 + (place - 1) / ${MEMBERS_A_RECORD}, pg_current_xact_id()::text::bigint, $5, $6
     from deleted`,
-};
+});
 
 /** The members among the addresses. */
 async function findMembers(write: GroupWrite, addresses: readonly string[]): Promise<Map<string, MemberBits>> {
   const found = new Map<string, MemberBits>();
   if (write.group.memberCount === 0) return found;
   for await (const slice of slices(addresses)) {
-    for (const row of await write.tx.query<MemberBits>(FIND, [write.appId, write.gid, slice])) found.set(row.address, row);
+    for (const row of await write.tx.query(FIND, [write.appId, write.gid, slice])) found.set(row.address, row);
   }
   return found;
 }
@@ -91,11 +104,12 @@ export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise
 
 const recorded = ({ address, permissions, rights }: MemberBits): RecordedMember => [address, 0, true, permissions, rights];
 
-const columns = (members: readonly MemberBits[]) => [
-  members.map(({ address }) => address),
-  members.map(({ permissions }) => permissions),
-  members.map(({ rights }) => rights),
-];
+const columns = (members: readonly MemberBits[]) =>
+  [
+    members.map(({ address }) => address),
+    members.map(({ permissions }) => permissions),
+    members.map(({ rights }) => rights),
+  ] as const;
 
 /** The list in pieces for one record each. */
 export function chunks<T>(list: readonly T[]): T[][] {

@@ -1,4 +1,8 @@
 import type { RecordedMember } from '../../changes/log/records.ts';
+import { statement } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { date, int4, int4Array, int8, textArray } from '../../db/types.ts';
+import { members, memberTypes } from '../../generated/tables.ts';
 import { NotAMemberError } from '../../model/errors.ts';
 import { both, NO_NEEDS, needsToChangeEntry } from '../../model/may.ts';
 import { TYPE_PERMISSIONS, withPermissions } from '../../model/member-permissions.ts';
@@ -7,57 +11,78 @@ import { chunks } from './edit-members.ts';
 import type { MemberCounts } from './idempotency.ts';
 import { type GroupWrite, slices } from './transaction.ts';
 
+/** A member's entry for the message type. */
 interface MemberEntry {
-  address: string;
+  /** The member's own. */
   rights: number;
   /** The bits of the entry; null: the member has none. */
   permissions: number | null;
 }
 
 // Two statements: without statistics the planner would join them by comparing every member with every entry.
-const FIND_MEMBERS = {
+const MEMBER = pick(members, '', ['address', 'rights']);
+const FIND_MEMBERS = statement({
   name: 'entries_find_members',
-  text: 'select address, rights, null as permissions from members where app_id = $1 and gid = $2 and address = any($3::text[])',
-};
-const FIND = {
+  parameters: [int4, int8, textArray],
+  columns: MEMBER.columns,
+  text: `select ${MEMBER.list} from members where app_id = $1 and gid = $2 and address = any($3::text[])`,
+});
+const ENTRY = pick(memberTypes, '', ['address', 'permissions']);
+const FIND = statement({
   name: 'entries_find',
-  text: `select address, permissions from member_types
+  parameters: [int4, int8, int4, textArray],
+  columns: ENTRY.columns,
+  text: `select ${ENTRY.list} from member_types
     where app_id = $1 and gid = $2 and message_type = $3 and address = any($4::text[])`,
-};
-const PUT = {
+});
+const PUT = statement({
   name: 'entries_put',
+  parameters: [int4, int8, int4, textArray, int4Array],
+  columns: {},
   text: `insert into member_types (app_id, gid, address, message_type, permissions)
     select $1, $2, n.address, $3, n.permissions from unnest($4::text[], $5::int[]) n(address, permissions)
     on conflict (app_id, gid, address, message_type) do update set permissions = excluded.permissions`,
-};
-const DROP = {
+});
+const DROP = statement({
   name: 'entries_drop',
+  parameters: [int4, int8, int4, textArray],
+  columns: {},
   text: 'delete from member_types where app_id = $1 and gid = $2 and message_type = $3 and address = any($4::text[])',
-};
-const TOUCH = {
+});
+const TOUCH = statement({
   name: 'members_touch',
+  parameters: [int4, int8, textArray, date, int4],
+  columns: {},
   text: `update members set updated_at = $4, xid = pg_current_xact_id()::text::bigint, generation = $5
     where app_id = $1 and gid = $2 and address = any($3::text[])`,
-};
+});
 
-/**
- * Adds, changes and removes members' entries for one message type, each a MembersUpdated. The counts count entries.
- * @throws NotAMemberError when `add` names an address that is no member, or `update` one without an entry; NotAllowedError
- * for a user
- */
-export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {
-  const { messageType } = edit;
-  const named = [...edit.add, ...edit.update].flatMap(({ addresses }) => addresses);
+/** The members among the addresses, with their entries. */
+async function findEntries(
+  { tx, appId, gid }: GroupWrite,
+  messageType: number,
+  addresses: readonly string[],
+): Promise<Map<string, MemberEntry>> {
   const found = new Map<string, MemberEntry>();
-  for await (const slice of slices([...named, ...edit.remove])) {
-    const members = await write.tx.query<MemberEntry>(FIND_MEMBERS, [write.appId, write.gid, slice]);
-    for (const member of members) found.set(member.address, member);
-    const entries = await write.tx.query<MemberEntry>(FIND, [write.appId, write.gid, messageType, slice]);
-    for (const { address, permissions } of entries) {
+  for await (const slice of slices(addresses)) {
+    for (const { address, rights } of await tx.query(FIND_MEMBERS, [appId, gid, slice])) {
+      found.set(address, { rights, permissions: null });
+    }
+    for (const { address, permissions } of await tx.query(FIND, [appId, gid, messageType, slice])) {
       const member = found.get(address);
       if (member) member.permissions = permissions;
     }
   }
+  return found;
+}
+
+/**
+ * What an edit of entries comes to, as it is recorded.
+ * @param found the members that the edit names, with their entries as they are
+ * @throws NotAMemberError
+ */
+function planEntries(edit: MembersEdit, found: ReadonlyMap<string, MemberEntry>) {
+  const { messageType } = edit;
   const missing = [
     ...edit.add.flatMap(({ addresses }) => addresses.filter((address) => !found.has(address))),
     ...edit.update.flatMap(({ addresses }) => addresses.filter((address) => found.get(address)?.permissions == null)),
@@ -88,7 +113,19 @@ export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Pro
   };
   edit.add.forEach(change);
   edit.update.forEach(change);
+  return { counts, dropped, put };
+}
 
+/**
+ * Adds, changes and removes members' entries for one message type, each a MembersUpdated. The counts count entries.
+ * @throws NotAMemberError when `add` names an address that is no member, or `update` one without an entry; NotAllowedError
+ * for a user
+ */
+export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {
+  const { messageType } = edit;
+  const named = [...edit.add, ...edit.update].flatMap(({ addresses }) => addresses);
+  const found = await findEntries(write, messageType, [...named, ...edit.remove]);
+  const { counts, dropped, put } = planEntries(edit, found);
   write.demand([...dropped, ...put].reduce((needs, [, , , , rights]) => both(needs, needsToChangeEntry(rights)), NO_NEEDS));
 
   const { appId, gid, tx, at, head } = write;
@@ -100,8 +137,8 @@ export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Pro
   }
   for await (const slice of slices([...dropped, ...put])) {
     await tx.query(TOUCH, [appId, gid, slice.map(([address]) => address), at, head.generation]);
-    for (const members of chunks(slice)) {
-      await write.record({ kind: 'MEMBERS_UPDATED', members, memberCount: head.memberCount });
+    for (const changed of chunks(slice)) {
+      await write.record({ kind: 'MEMBERS_UPDATED', members: changed, memberCount: head.memberCount });
     }
   }
   return counts;

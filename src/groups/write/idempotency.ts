@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Viewer } from '../../access/viewer.ts';
 import type { GroupPosition } from '../../changes/log/cursor.ts';
-import type { Sql, Tx } from '../../db/sql.ts';
+import { type Sql, statement, type Tx } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bytea, int4, int8, nothing, text } from '../../db/types.ts';
+import { idempotencyKeys } from '../../generated/tables.ts';
 import { IdempotencyConflictError } from '../../model/errors.ts';
 
 /** Members added, updated, removed, and named without effect. */
@@ -40,42 +43,45 @@ export function idempotentRequest(viewer: Viewer, operation: string, key: string
 }
 
 // In the space of two integers, so that it cannot meet a gid. A repetition waits here for the first.
-const LOCK_KEY = {
+const LOCK_KEY = statement({
   name: 'idempotency_lock',
+  parameters: [text, text],
+  columns: { pg_advisory_xact_lock: nothing },
   text: 'select pg_advisory_xact_lock(hashtext($1), hashtext($2))',
-};
-const FIND = {
+});
+const KEPT = pick(idempotencyKeys, '', ['hash', 'gid', 'version', 'mark', 'added', 'updated', 'removed', 'unchanged']);
+const FIND = statement({
   name: 'idempotency_find',
-  text: `select hash, gid, version, mark, added, updated, removed, unchanged from idempotency_keys
+  parameters: [int4, text, text, text],
+  columns: KEPT.columns,
+  text: `select ${KEPT.list} from idempotency_keys
     where app_id = $1 and operation = $2 and actor = $3 and key = $4 and created_at > clock_timestamp() - interval '24 hours'`,
-};
-const KEEP = {
+});
+const KEEP = statement({
   name: 'idempotency_keep',
+  parameters: [int4, text, text, text, bytea, int8, int4, int8, int4, int4, int4, int4],
+  columns: {},
   text: `insert into idempotency_keys (app_id, operation, actor, key, hash, gid, version, mark, added, updated, removed, unchanged, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp())
     on conflict (app_id, operation, actor, key) do update set hash = excluded.hash, gid = excluded.gid, version = excluded.version,
       mark = excluded.mark, added = excluded.added, updated = excluded.updated, removed = excluded.removed,
       unchanged = excluded.unchanged, created_at = excluded.created_at`,
-};
-const PRUNE = {
+});
+// In SQL: Prisma has neither `limit` nor `skip locked` for what it deletes, by which gateways do not wait for each other.
+const PRUNE = statement({
   name: 'idempotency_prune',
+  parameters: [],
+  columns: { '?column?': int4 },
   text: `with old as (select app_id, operation, actor, key from idempotency_keys
       where created_at < clock_timestamp() - interval '24 hours' order by created_at limit ${PRUNED_AT_ONCE} for update skip locked)
     delete from idempotency_keys k using old
     where (k.app_id, k.operation, k.actor, k.key) = (old.app_id, old.operation, old.actor, old.key) returning 1`,
-};
+});
 
-interface KeptRow extends MemberCounts {
-  hash: Uint8Array;
-  gid: number;
-  version: number;
-  mark: number;
-}
-
-const keyOf = ({ viewer, operation, key }: IdempotentRequest) => [viewer.appId, operation, viewer.address ?? '', key];
+const keyOf = ({ viewer, operation, key }: IdempotentRequest) => [viewer.appId, operation, viewer.address ?? '', key] as const;
 
 /**
- * Waits for a request with the same key that is under way, then gives the outcome of the first that succeeded.
+ * Waits for a request with the same key that is under way, then returns the outcome of the first that succeeded.
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function firstOutcome(tx: Tx, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
@@ -88,7 +94,7 @@ export async function firstOutcome(tx: Tx, request: IdempotentRequest): Promise<
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function findOutcome(sql: Sql, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
-  const [row] = await sql.query<KeptRow>(FIND, keyOf(request));
+  const [row] = await sql.query(FIND, keyOf(request));
   if (!row) return undefined;
   if (!request.hash.equals(row.hash)) throw new IdempotencyConflictError();
   const { added, updated, removed, unchanged, gid, version, mark } = row;

@@ -1,24 +1,46 @@
 import type { Database } from '../../db/client.ts';
+import { statement } from '../../db/sql.ts';
+import { int4, int8, text } from '../../db/types.ts';
+import { groups } from '../../generated/tables.ts';
 import { ROWS_A_STATEMENT } from './transaction.ts';
 
-const NEXT = { name: 'purge_next', text: 'select gid from groups where app_id = $1 order by gid limit 100' };
-const piece = (table: string) => ({
-  name: `purge_${table}`,
-  text: `with rows as (select ctid from ${table} where app_id = $1 and gid = $2 limit ${ROWS_A_STATEMENT})
-    delete from ${table} t using rows where t.ctid = rows.ctid returning 1`,
+const NEXT = statement({
+  name: 'purge_next',
+  parameters: [int4],
+  columns: { gid: groups.gid[1] },
+  text: 'select gid from groups where app_id = $1 order by gid limit 100',
 });
+// In SQL: a piece is a bounded number of rows, deleted under the group's lock, and Prisma has neither.
+const piece = (table: string) =>
+  statement({
+    name: `purge_${table}`,
+    parameters: [int4, int8],
+    columns: { '?column?': int4 },
+    text: `with rows as (select ctid from ${table} where app_id = $1 and gid = $2 limit ${ROWS_A_STATEMENT})
+    delete from ${table} t using rows where t.ctid = rows.ctid returning 1`,
+  });
 // Children first, so that no cascade deletes more than a statement may.
 const PIECES = ['member_types', 'members', 'former_members', 'changes', 'group_types', 'routing_turns'].map(piece);
-const LOCK = { name: 'purge_lock', text: 'select pg_advisory_xact_lock($1)::text' };
-const DROP = { name: 'purge_group', text: 'delete from groups where app_id = $1 and gid = $2' };
+const LOCK = statement({
+  name: 'purge_lock',
+  parameters: [int8],
+  columns: { pg_advisory_xact_lock: text },
+  text: 'select pg_advisory_xact_lock($1)::text',
+});
+const DROP = statement({
+  name: 'purge_group',
+  parameters: [int4, int8],
+  columns: {},
+  text: 'delete from groups where app_id = $1 and gid = $2',
+});
 
 /** Deletes the groups of a closed app for good, in small transactions. Returns how many there were. */
 export async function purgeGroups(db: Database, appId: number): Promise<number> {
   let purged = 0;
   for (;;) {
-    const groups = await db.query<{ gid: number }>(NEXT, [appId]);
-    if (groups.length === 0) return purged;
-    for (const { gid } of groups) {
+    const next = await db.query(NEXT, [appId]);
+    if (next.length === 0) return purged;
+    for (const { gid } of next) {
       await purgeGroup(db, appId, gid);
       purged++;
     }

@@ -2,11 +2,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tokenHolds } from '../../access/token-rows.ts';
 import type { Viewer } from '../../access/viewer.ts';
 import { appendChanges, type LogHead } from '../../changes/log/append.ts';
+import { GROUP_COLUMNS, GROUP_LIST, groupOf } from '../../changes/log/group-row.ts';
 import { MEMBERS_A_RECORD, type NewChange } from '../../changes/log/records.ts';
 import type { Database } from '../../db/client.ts';
-import type { Tx } from '../../db/sql.ts';
+import { statement, type Tx } from '../../db/sql.ts';
+import { pick } from '../../db/table.ts';
+import { bool, int4, int8, nothing, nullable, text, uuid } from '../../db/types.ts';
+import { gatewayState, groups, members } from '../../generated/tables.ts';
 import { GroupNotFoundError, NotAllowedError, UnauthenticatedError, VersionConflictError } from '../../model/errors.ts';
-import { GROUP_COLUMNS, type Group, type GroupRow, groupOf } from '../../model/group.ts';
+import { type Gid, gidOf } from '../../model/gid.ts';
+import type { Group } from '../../model/group.ts';
 import { type Actor, missingRight, type Needs } from '../../model/may.ts';
 import {
   findOutcome,
@@ -21,7 +26,7 @@ import {
 /** No statement carries more rows, so that none holds the event loop, or the embedded database, for long. */
 export const ROWS_A_STATEMENT = 5_000;
 
-/** The list in slices of at most `size`, giving the event loop back between them. */
+/** The list in slices of at most `size`, with the event loop free in between. */
 export async function* slices<T>(list: readonly T[], size = ROWS_A_STATEMENT): AsyncGenerator<T[]> {
   for (let from = 0; from < list.length; from += size) {
     if (from > 0) await nextTurn();
@@ -98,66 +103,74 @@ export interface WriteResult extends WriteOutcome {
 export interface WriteRequest {
   db: Database;
   viewer: Viewer;
-  /** 0 for a gid that cannot be one: it answers as one that does not exist. */
-  gid: number;
-  /** The gid as the caller gave it. */
-  givenGid: string;
+  gid: Gid;
   idempotency?: IdempotentRequest;
   ifVersion?: number;
 }
 
-const LOCK_GROUP = {
+const LOCK_GROUP = statement({
   name: 'group_lock',
+  parameters: [int4, int8],
+  columns: { pg_advisory_xact_lock: nothing },
   text: 'select pg_advisory_xact_lock(gid) from groups where app_id = $1 and gid = $2 and deleted_at is null',
-};
+});
 // Who does not see the group does not wait for it either.
-const LOCK_GROUP_OF_MEMBER = {
+const LOCK_GROUP_OF_MEMBER = statement({
   name: 'group_lock_of_member',
+  parameters: [int4, int8, text],
+  columns: { pg_advisory_xact_lock: nothing },
   text: `select pg_advisory_xact_lock(g.gid) from groups g
     join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $3
     where g.app_id = $1 and g.gid = $2 and g.deleted_at is null`,
-};
-interface LockedRow extends GroupRow {
-  actor_rights: number | null;
-  joins: number;
-  generation: number;
-  start_due: Date | null;
-  expiry_due: Date | null;
-  token_holds: boolean;
-}
+});
+const { read_at, ...OF_GROUP } = GROUP_COLUMNS;
+const HEAD = pick(groups, 'g', ['joins', 'startDue', 'expiryDue']);
 // A statement of its own after the lock: the lock's own snapshot is older than its wait.
-const READ_LOCKED = {
+const READ_LOCKED = statement({
   name: 'group_read_locked',
-  text: `select ${GROUP_COLUMNS}, g.joins, g.start_due, g.expiry_due, s.generation,
+  parameters: [int4, int8, nullable(text), nullable(uuid)],
+  columns: {
+    ...OF_GROUP,
+    ...HEAD.columns,
+    generation: gatewayState.generation[1],
+    read_at,
+    actor_rights: nullable(members.rights[1]),
+    token_holds: bool,
+  },
+  text: `select ${GROUP_LIST}, ${HEAD.list}, s.generation,
       greatest(date_trunc('milliseconds', clock_timestamp()), g.updated_at) as read_at, m.rights as actor_rights,
       $4::uuid is null or ${tokenHolds('$1', '$4::uuid')} as token_holds
     from groups g cross join gateway_state s
     left join members m on m.app_id = g.app_id and m.gid = g.gid and m.address = $3
     where g.app_id = $1 and g.gid = $2 and g.deleted_at is null`,
-};
-const CLEAR_DUE = {
+});
+const CLEAR_DUE = statement({
   name: 'group_clear_due',
+  parameters: [int4, int8, bool, bool, int4],
+  columns: {},
   text: `update groups set start_due = case when $3 then null else start_due end,
       expiry_due = case when $4 then null else expiry_due end,
       ended_xid = case when $4 then pg_current_xact_id()::text::bigint else ended_xid end,
       ended_generation = case when $4 then $5 else ended_generation end
     where app_id = $1 and gid = $2`,
-};
+});
 
-const SEES_GROUP = {
+const SEES_GROUP = statement({
   name: 'group_seen_by_user',
+  parameters: [int4, int8, text],
+  columns: {},
   text: `select from members m join groups g on g.app_id = m.app_id and g.gid = m.gid and g.deleted_at is null
     where m.app_id = $1 and m.gid = $2 and m.address = $3`,
-};
+});
 
 /**
  * Who does not see the group does not stand in its queue either: it would take up a place, and could tell by waiting that
  * the group is there. A repetition is answered all the same.
  */
-async function mayQueue({ db, viewer: { appId, address }, gid, givenGid, idempotency }: WriteRequest): Promise<void> {
+async function mayQueue({ db, viewer: { appId, address }, gid, idempotency }: WriteRequest): Promise<void> {
   if (address === null || (idempotency && (await findOutcome(db, idempotency)))) return;
-  const seen = await db.query(SEES_GROUP, [appId, gid, address]);
-  if (seen.length === 0) throw new GroupNotFoundError(givenGid);
+  const seen = await db.query(SEES_GROUP, [appId, gid.number, address]);
+  if (seen.length === 0) throw new GroupNotFoundError(gid.text);
 }
 
 /**
@@ -169,7 +182,8 @@ export async function writeGroup(
   request: WriteRequest,
   body: (write: GroupWrite) => Promise<MemberCounts | undefined>,
 ): Promise<WriteResult> {
-  const { db, viewer, gid, idempotency } = request;
+  const { db, viewer, idempotency } = request;
+  const gid = request.gid.number;
   await mayQueue(request);
   for (;;) {
     const result = await db.exclusive(`${viewer.appId}:${gid}`, async (tx): Promise<WriteResult | undefined> => {
@@ -189,16 +203,8 @@ export async function writeGroup(
       if (idempotency) await keepOutcome(tx, idempotency, outcome);
       return { ...outcome, group: write.group };
     });
-    if (result) {
-      announce(db, viewer, result);
-      return result;
-    }
+    if (result) return result;
   }
-}
-
-/** Tells watchers, after commit, where the group's log stands. */
-export function announce(db: Database, { appId }: Viewer, { position: { gid, version } }: WriteResult): void {
-  db.hints.publish({ appId, gid, version });
 }
 
 /** Who writes; without a token the gateway itself. */
@@ -211,7 +217,7 @@ interface Due {
 
 async function lockGroup(
   tx: Tx,
-  { viewer, gid, givenGid }: Pick<WriteRequest, 'gid' | 'givenGid'> & { viewer: Writer },
+  { viewer, gid: { number: gid, text: givenGid } }: Pick<WriteRequest, 'gid'> & { viewer: Writer },
 ): Promise<{ write: GroupWrite; due?: Due }> {
   const { appId, address } = viewer;
   const locked = await (address === null
@@ -219,7 +225,7 @@ async function lockGroup(
     : tx.query(LOCK_GROUP_OF_MEMBER, [appId, gid, address]));
   // Without the lock nothing is read: the group may come to be in between.
   if (locked.length === 0) throw new GroupNotFoundError(givenGid);
-  const [row] = await tx.query<LockedRow>(READ_LOCKED, [appId, gid, address, viewer.token?.id ?? null]);
+  const [row] = await tx.query(READ_LOCKED, [appId, gid, address, viewer.token?.id ?? null]);
   if (!row || (address !== null && row.actor_rights === null)) throw new GroupNotFoundError(givenGid);
   if (!row.token_holds) throw new UnauthenticatedError();
   const head: LogHead = {
@@ -241,20 +247,18 @@ async function lockGroup(
 
 /** Records what is due of a group; nothing where another was first, or it is gone. */
 export async function settleDue(db: Database, appId: number, gid: number): Promise<void> {
-  const version = await db.exclusive(`${appId}:${gid}`, async (tx) => {
-    const locked = await lockGroup(tx, { viewer: { appId, address: null }, gid, givenGid: String(gid) });
-    return locked.due && recordDue(locked.write, locked.due);
+  await db.exclusive(`${appId}:${gid}`, async (tx) => {
+    const { write, due } = await lockGroup(tx, { viewer: { appId, address: null }, gid: gidOf(gid) });
+    if (due) await recordDue(write, due);
   });
-  if (version) db.hints.publish({ appId, gid, version });
 }
 
-/** Records that the group started or expired, and gives the version then. The actor is the gateway itself. */
-async function recordDue(write: GroupWrite, { start, expiry }: Due): Promise<number> {
+/** Records that the group started or expired. The actor is the gateway itself. */
+async function recordDue(write: GroupWrite, { start, expiry }: Due): Promise<void> {
   const head = { ...write.head, actor: null };
   await write.tx.query(CLEAR_DUE, [head.appId, head.gid, start !== null, expiry !== null, head.generation]);
   const changes: NewChange[] = [];
   if (start) changes.push({ kind: 'GROUP_STARTED', due: start.getTime(), memberCount: head.memberCount });
   if (expiry) changes.push({ kind: 'GROUP_EXPIRED', due: expiry.getTime(), memberCount: head.memberCount });
   await appendChanges(write.tx, head, changes);
-  return head.version;
 }

@@ -1,11 +1,7 @@
 import type { Plugin } from 'graphql-yoga';
+import { isAllowedOrigin, preflightHeaders } from '../cors.ts';
 
-const LOOPBACK = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
-
-/** Whether a browser page of another origin may call the gateway; without a list, pages from this machine. */
-export function isAllowedOrigin(origin: string, allowedOrigins: readonly string[] | undefined): boolean {
-  return allowedOrigins ? allowedOrigins.includes(origin) : LOOPBACK.test(origin);
-}
+const PREFLIGHT = preflightHeaders('GET, POST', 'Authorization, Content-Type, Last-Event-ID, X-Request-Id');
 
 /**
  * Lets browser pages of the allowed origins call the gateway; without a list, pages from this machine. Tokens travel in a
@@ -17,13 +13,7 @@ export function useCors(allowedOrigins: readonly string[] | undefined): Plugin {
     onRequest({ request, fetchAPI, endResponse }) {
       const origin = request.headers.get('origin');
       if (request.method !== 'OPTIONS' || !origin || !request.headers.has('access-control-request-method')) return;
-      const headers = allowed(origin)
-        ? {
-            'Access-Control-Allow-Methods': 'GET, POST',
-            'Access-Control-Allow-Headers': 'Authorization, Content-Type, Last-Event-ID, X-Request-Id',
-            'Access-Control-Max-Age': '3600',
-          }
-        : undefined;
+      const headers = allowed(origin) ? PREFLIGHT : undefined;
       endResponse(new fetchAPI.Response(null, { status: 204, headers }));
     },
     onResponse({ request, response }) {

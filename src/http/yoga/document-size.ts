@@ -1,59 +1,56 @@
+import { Lexer, Source, type Token, TokenKind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { limitExceeded, MAX_DEFINITIONS, MAX_NAMES, MAX_NESTING } from '../../graphql/limits.ts';
 
-interface DocumentSize {
+/** The most that a document may have, and how that is put to callers. */
+const LIMITS = {
   /** How deep brackets of any kind stand within each other. */
-  nesting: number;
+  MAX_NESTING: { max: MAX_NESTING, what: 'nests brackets too deep' },
   /** Operations and fragments. */
-  definitions: number;
+  MAX_DEFINITIONS: { max: MAX_DEFINITIONS, what: 'has too many definitions' },
   /** Names outside of arguments: fields, aliases, spreads, directives. Arguments may well be long lists. */
-  names: number;
-}
+  MAX_NAMES: { max: MAX_NAMES, what: 'has too many fields and other names' },
+};
 
-/** Where a string or block string that begins at `from` ends, in one pass: behind it, or the end of what is broken. */
-function endOfString(document: string, from: number): number {
-  const block = document.startsWith('"""', from);
-  for (let at = from + (block ? 3 : 1); at < document.length; at++) {
-    if (document[at] === '\\') at += block && document.startsWith('"""', at + 1) ? 3 : 1;
-    else if (block ? document.startsWith('"""', at) : /["\n\r]/.test(document[at] as string)) return at + (block ? 3 : 1);
-  }
-  return document.length;
-}
+type Limit = keyof typeof LIMITS;
 
-const COMMENT = /#[^\n\r]*/y;
-const WORD = /\w+/y;
-
-/** Where a token that begins at `from` ends; one character, where there is none. */
-function endOf(token: RegExp, document: string, from: number): number {
-  token.lastIndex = from;
-  return token.test(document) ? token.lastIndex : from + 1;
-}
-
-/** What parsing and validating a document would cost, found out without either. What is broken is the parser's business. */
-export function sizeOf(document: string): DocumentSize {
-  const size: DocumentSize = { nesting: 0, definitions: 0, names: 0 };
+/** The limit that a document passes first, found without parsing it. What is broken is the parser's business. */
+export function limitPassedBy(document: string): Limit | undefined {
+  const lexer = new Lexer(new Source(document));
   let depth = 0;
   let inArguments = 0;
-  for (let at = 0; at < document.length; ) {
-    const char = document[at] as string;
-    if (char === '"') at = endOfString(document, at);
-    else if (char === '#') at = endOf(COMMENT, document, at);
-    else if ('{(['.includes(char)) {
-      if (char === '{' && depth === 0) size.definitions++;
-      if (char === '(') inArguments++;
-      size.nesting = Math.max(size.nesting, ++depth);
-      at++;
-    } else if ('})]'.includes(char)) {
-      if (char === ')') inArguments--;
-      depth--;
-      at++;
-    } else {
-      const end = endOf(WORD, document, at);
-      if (inArguments === 0 && /[A-Z_a-z]/.test(char)) size.names++;
-      at = end;
+  let definitions = 0;
+  let names = 0;
+  try {
+    for (let token = unlinked(lexer.advance()); token.kind !== TokenKind.EOF; token = unlinked(lexer.advance())) {
+      switch (token.kind) {
+        case TokenKind.BRACE_L:
+        case TokenKind.BRACKET_L:
+        case TokenKind.PAREN_L:
+          if (token.kind === TokenKind.PAREN_L) inArguments++;
+          if (token.kind === TokenKind.BRACE_L && depth === 0 && ++definitions > MAX_DEFINITIONS) return 'MAX_DEFINITIONS';
+          if (++depth > MAX_NESTING) return 'MAX_NESTING';
+          break;
+        case TokenKind.BRACE_R:
+        case TokenKind.BRACKET_R:
+        case TokenKind.PAREN_R:
+          if (token.kind === TokenKind.PAREN_R) inArguments--;
+          depth--;
+          break;
+        case TokenKind.NAME:
+          if (inArguments === 0 && ++names > MAX_NAMES) return 'MAX_NAMES';
+      }
     }
+  } catch {
+    // The parser stops at the same place.
   }
-  return size;
+  return undefined;
+}
+
+/** A token without the one before it: otherwise the last one read would keep all of them. */
+function unlinked(token: Token & { prev: Token | null }): Token {
+  token.prev = null;
+  return token;
 }
 
 /**
@@ -63,12 +60,10 @@ export function sizeOf(document: string): DocumentSize {
 export function useDocumentSize(): Plugin {
   return {
     onParse({ params }) {
-      const { nesting, definitions, names } = sizeOf(String(params.source));
-      const refuse = (limit: string, max: number, what: string) =>
-        limitExceeded(limit, max, `The operation ${what}; at most ${max} are allowed`, 400);
-      if (nesting > MAX_NESTING) throw refuse('MAX_NESTING', MAX_NESTING, `nests ${nesting} brackets`);
-      if (definitions > MAX_DEFINITIONS) throw refuse('MAX_DEFINITIONS', MAX_DEFINITIONS, `has ${definitions} definitions`);
-      if (names > MAX_NAMES) throw refuse('MAX_NAMES', MAX_NAMES, `has ${names} fields and other names`);
+      const limit = limitPassedBy(String(params.source));
+      if (!limit) return;
+      const { max, what } = LIMITS[limit];
+      throw limitExceeded(limit, max, `The operation ${what}; at most ${max} are allowed`, 400);
     },
   };
 }

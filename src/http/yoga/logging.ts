@@ -1,18 +1,16 @@
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import { currentRequestId, currentRequestMs } from '../request-id.ts';
+import { currentRequestId } from '../request-id.ts';
+import { logRequest } from '../request-log.ts';
 import { requestState } from './authentication.ts';
 
-/** Logs each request, never its query string or body, and gives its answer the id as X-Request-Id. */
+/** Logs each request, and gives its answer the id as X-Request-Id. */
 export function useLogging(log: Logger): Plugin {
   return {
     onResponse({ request, response }) {
-      const requestId = currentRequestId();
-      response.headers.set('X-Request-Id', requestId);
-      const ms = currentRequestMs();
+      response.headers.set('X-Request-Id', currentRequestId());
       const { viewer } = requestState(request);
-      const { method } = request;
-      log.info({ requestId, method, path: pathOf(request.url), status: response.status, ms, app: viewer?.appName }, 'request');
+      logRequest(log, 'request', { method: request.method, path: pathOf(request.url), status: response.status, viewer });
     },
   };
 }

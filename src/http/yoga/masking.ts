@@ -2,7 +2,6 @@ import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { type Logger, stdSerializers } from 'pino';
 import { publicError } from '../../graphql/errors.ts';
 import { currentRequestId } from '../request-id.ts';
-import { placeOfVariable } from './variables.ts';
 
 /**
  * What callers see of an error: our own as they are, those of GraphQL itself too; anything else is logged whole and
@@ -12,7 +11,7 @@ export function maskErrors(log: Logger) {
   return (error: unknown): GraphQLError => {
     const graphqlError = error instanceof GraphQLError ? error : undefined;
     const cause = graphqlError?.originalError ?? (graphqlError ? undefined : error);
-    if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return withInputIssues(graphqlError);
+    if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return graphqlError;
     const place: GraphQLErrorOptions = { nodes: graphqlError?.nodes, path: graphqlError?.path };
     const known = publicError(cause);
     if (known) return new GraphQLError(known.message, { ...place, extensions: known.extensions });
@@ -30,20 +29,4 @@ function withoutValues(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { params, queryOptions, raw, ...logged } = stdSerializers.err(error);
   return logged;
-}
-
-/** GraphQL's own refusal of a variable's value becomes INVALID_INPUT with the path of the value, from the argument on. */
-function withInputIssues(error: GraphQLError): GraphQLError {
-  if (error.message.startsWith('Too many errors processing variables')) {
-    return new GraphQLError(error.message, { extensions: { code: 'INVALID_INPUT', issues: [] } });
-  }
-  const found = /^Variable "\$(\w+)" (?:got invalid value .*?(?: at "([^"]*)")?; |of )(.*)$/s.exec(error.message);
-  if (!found || error.extensions['code']) return error;
-  const [, variable = '', place = variable, message] = found;
-  const within = place.split(/[.[\]]+/).filter((part) => part !== '');
-  const path = [...placeOfVariable(variable, error.nodes?.[0]), ...within.slice(1)];
-  return new GraphQLError(error.message, {
-    nodes: error.nodes,
-    extensions: { ...error.extensions, code: 'INVALID_INPUT', issues: [{ path, message }] },
-  });
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { limitExceeded } from '../../graphql/limits.ts';
+import { announcesMore } from '../body.ts';
 
 interface ServerContext {
   /** Absent where a request came as fetch has it. */
@@ -16,8 +17,7 @@ export function useRequestBody(limit: number): Plugin<Record<string, unknown>, S
   const tooLarge = () => limitExceeded('BODY_LIMIT', limit, `The body of a request may have at most ${limit} bytes`, 413);
   return {
     onRequestParse({ request, serverContext, requestParser, setRequestParser }) {
-      // node:http gives no more than what was announced.
-      if (Number(request.headers.get('content-length')) > limit) throw tooLarge();
+      if (announcesMore(request.headers.get('content-length'), limit)) throw tooLarge();
       if (!requestParser) return;
       const { req } = serverContext;
       const counted = req?.headers['transfer-encoding'] !== undefined;

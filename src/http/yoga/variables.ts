@@ -1,24 +1,92 @@
-import { type ASTNode, BREAK, parse, visit } from 'graphql';
+import {
+  BREAK,
+  coerceInputValue,
+  type DocumentNode,
+  type ExecutionArgs,
+  GraphQLError,
+  getOperationAST,
+  isInputType,
+  isNonNullType,
+  typeFromAST,
+  visit,
+} from 'graphql';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
+import type { InputIssue } from '../../model/errors.ts';
+import { MAX_ISSUES, type Path } from '../../model/issues.ts';
 
 /**
- * Where a variable stands in its document: its argument, and the way within that. GraphQL tells of a wrong value by the name
- * of the variable, which is the caller's own.
- * @param definition of the variable, as the error has it
+ * GraphQL's own refusal of variables becomes INVALID_INPUT with the paths of the wrong values, from the argument on. Each
+ * error has its issue; where GraphQL stops telling of them, the last error has the others, all in all at most 100.
  */
-export function placeOfVariable(name: string, definition: ASTNode | undefined): string[] {
-  const source = definition?.loc?.source;
-  let place = [name];
-  if (!source) return place;
+export function useVariableIssues(): Plugin {
+  const refine =
+    (args: ExecutionArgs) =>
+    ({ result, setResult }: { result: object; setResult: (result: { errors: GraphQLError[] }) => void }) => {
+      // A result without data is one of an operation that was not begun.
+      if (isAsyncIterable(result) || 'data' in result || !('errors' in result)) return;
+      const errors = result.errors as GraphQLError[];
+      const issues = issuesOf(args);
+      if (issues.length === 0) return;
+      const last = errors.length - 1;
+      setResult({ errors: errors.map((error, n) => withIssues(error, issues.slice(n, n < last ? n + 1 : undefined))) });
+    };
+  return {
+    onExecute: ({ args }) => ({ onExecuteDone: refine(args) }),
+    onSubscribe: ({ args }) => ({ onSubscribeResult: refine(args) }),
+  };
+}
+
+function withIssues({ message, nodes, extensions }: GraphQLError, issues: InputIssue[]): GraphQLError {
+  return new GraphQLError(message, { nodes, extensions: { ...extensions, code: 'INVALID_INPUT', issues } });
+}
+
+const ENOUGH = Symbol('enough');
+
+/** What is wrong with the variables of an operation, in the order in which GraphQL finds it. */
+function issuesOf({ schema, document, operationName, variableValues }: ExecutionArgs): InputIssue[] {
+  const issues: InputIssue[] = [];
+  const add = (path: Path, message: string) => {
+    issues.push({ path: path.map(String), message });
+    if (issues.length === MAX_ISSUES) throw ENOUGH;
+  };
+  try {
+    for (const { variable, type: typeNode, defaultValue } of getOperationAST(document, operationName)?.variableDefinitions ??
+      []) {
+      const name = variable.name.value;
+      const type = typeFromAST(schema, typeNode);
+      if (!isInputType(type)) continue;
+      const given = variableValues && Object.hasOwn(variableValues, name);
+      const value = given ? variableValues[name] : undefined;
+      if (!given && (defaultValue || !isNonNullType(type))) continue;
+      if (!given) add(placeOf(name, document), `required type "${type}" was not provided.`);
+      else if (value === null && isNonNullType(type)) add(placeOf(name, document), `non-null type "${type}" must not be null.`);
+      else {
+        let place: Path | undefined;
+        coerceInputValue(value, type, (path, _, { message }) => {
+          place ??= placeOf(name, document);
+          add([...place, ...path], message);
+        });
+      }
+    }
+  } catch (error) {
+    if (error !== ENOUGH) throw error;
+  }
+  return issues;
+}
+
+/** Where a variable, whose name is the caller's own, stands in its document: its argument, and the way within that. */
+function placeOf(variable: string, document: DocumentNode): string[] {
+  let place = [variable];
   const way: string[] = [];
   const named = {
     enter: (node: { name: { value: string } }) => void way.push(node.name.value),
     leave: () => void way.pop(),
   };
-  visit(parse(source), {
+  visit(document, {
     Argument: named,
     ObjectField: named,
-    Variable(node, key) {
-      if (node.name.value !== name || way.length === 0) return undefined;
+    Variable({ name }, key) {
+      if (name.value !== variable || way.length === 0) return undefined;
       place = typeof key === 'number' ? [...way, String(key)] : [...way];
       return BREAK;
     },

@@ -9,6 +9,8 @@ import {
 import type { SchemaEngine } from '@prisma/schema-engine-wasm';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 
+export const SCHEMA_FILE = fileURLToPath(new URL('schema.prisma', import.meta.url));
+
 // Node has it; the types of Node 24 do not.
 declare const WebAssembly: {
   instantiate(bytes: Uint8Array, imports: object): Promise<{ instance: { exports: object } }>;

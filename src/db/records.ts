@@ -1,0 +1,107 @@
+import type { PrismaPg } from '@prisma/adapter-pg';
+import type { PrismaPGlite } from 'pglite-prisma-adapter';
+import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import { OverloadedError, TimeoutError } from '../model/errors.ts';
+import { translateDriverError } from './driver-errors.ts';
+import type { HintBus } from './hint-bus.ts';
+import { type Given, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
+import { OpenTx, withRetries } from './transaction.ts';
+
+/** Prisma's client: for record keeping, which is short in it. */
+export type Records = PrismaClient;
+/** The same within a transaction. */
+export type RecordsTx = Prisma.TransactionClient;
+
+/** @param timeout longest wait for a transaction and longest run of one, in milliseconds */
+export function openRecords(
+  adapter: PrismaPg | PrismaPGlite,
+  timeout: number,
+  observe: StatementObserver | undefined,
+): PrismaClient {
+  const transactionOptions = { isolationLevel: 'ReadCommitted' as const, maxWait: timeout, timeout };
+  if (!observe) return new PrismaClient({ adapter, transactionOptions });
+  const client = new PrismaClient({ adapter, transactionOptions, log: [{ emit: 'event', level: 'query' }] });
+  // What goes through Prisma reaches the observer too, under the name "prisma"; statements of ours by their own name as well.
+  client.$on('query', ({ query }) => observe({ name: 'prisma', text: query, parameters: [], columns: {} }));
+  return client;
+}
+
+/** Runs statements of ours within a transaction of Prisma's: for what Prisma cannot say, such as locks. */
+function sqlWithin(tx: RecordsTx, observe: StatementObserver | undefined): Sql['query'] {
+  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+    const values = given[0] ?? [];
+    observe?.(statement, values);
+    const rows = await tx.$queryRawUnsafe<Record<string, unknown>[]>(statement.text, ...values);
+    return rows.map((row) => {
+      for (const [name, value] of Object.entries(row)) if (typeof value === 'bigint') row[name] = parseInt8(String(value));
+      return row as Row;
+    });
+  };
+}
+
+interface OpenRecordsTx {
+  records: RecordsTx;
+  sql: OpenTx;
+  committed(): Promise<void>;
+}
+
+/** The parts of Prisma's errors that we go by. */
+interface PrismaError extends Error {
+  code?: string;
+  meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } };
+}
+
+const TRANSACTION_FAILED = 'P2028';
+
+/** An error of Prisma's client as the driver would have told it, with its SQLSTATE, or as one of ours; others as they are. */
+export function withoutPrisma(error: unknown): unknown {
+  if (!(error instanceof Error) || !error.name.startsWith('PrismaClient')) return error;
+  const { code, meta, message } = error as PrismaError;
+  if (code === TRANSACTION_FAILED && message.includes('Unable to start')) {
+    return new OverloadedError('No database connection came free in time', { cause: error });
+  }
+  if (code === TRANSACTION_FAILED && /expired|already closed/.test(message)) {
+    return new TimeoutError('The transaction ran too long', { cause: error });
+  }
+  const { originalCode, originalMessage } = meta?.driverAdapterError?.cause ?? {};
+  return Object.assign(new Error(originalMessage ?? 'The database did not answer as it should', { cause: error }), {
+    code: originalCode,
+  });
+}
+
+/** What services do through Prisma's client. */
+export interface RecordKeeping {
+  /** As it is, with errors of its own: services use `records`. */
+  readonly prisma: Records;
+  /**
+   * Record keeping through Prisma's client; its errors come as those of SQL do. Never inside a transaction: PGlite has one
+   * connection.
+   */
+  records<T>(run: (records: Records) => Promise<T>): Promise<T>;
+  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot say in it. */
+  recordsTransaction<T>(run: (tx: RecordsTx, sql: Tx) => Promise<T>): Promise<T>;
+}
+
+export function recordKeeping(prisma: Records, hints: HintBus, observe: StatementObserver | undefined): RecordKeeping {
+  const attempt = async <T>(run: (opened: OpenRecordsTx) => Promise<T>): Promise<T> => {
+    try {
+      return await prisma.$transaction((records) => {
+        const sql = new OpenTx(hints, sqlWithin(records, observe));
+        return run({ records, sql, committed: () => sql.committed() });
+      });
+    } catch (error) {
+      throw withoutPrisma(error);
+    }
+  };
+  return {
+    prisma,
+    async records(run) {
+      try {
+        return await run(prisma);
+      } catch (error) {
+        throw translateDriverError(withoutPrisma(error));
+      }
+    },
+    recordsTransaction: (run) => withRetries(attempt, ({ records, sql }) => run(records, sql)),
+  };
+}

@@ -1,0 +1,15 @@
+const LOOPBACK = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+
+/** Whether a browser page of another origin may call the gateway; without a list, pages from this machine. */
+export function isAllowedOrigin(origin: string, allowedOrigins: readonly string[] | undefined): boolean {
+  return allowedOrigins ? allowedOrigins.includes(origin) : LOOPBACK.test(origin);
+}
+
+/** What a preflight is answered with, besides the origin. Browsers keep it for an hour. */
+export function preflightHeaders(methods: string, headers: string): Record<string, string> {
+  return {
+    'Access-Control-Allow-Methods': methods,
+    'Access-Control-Allow-Headers': headers,
+    'Access-Control-Max-Age': '3600',
+  };
+}

@@ -1,0 +1,21 @@
+import type { PlainName, PlainSettings } from '../../src/model/plain-settings.ts';
+
+/** What the tests try with a plain setting. */
+interface PlainSettingCases<T> {
+  /** Two values that are neither its initial one nor null, nor equal; of a Boolean the other one and the initial one. */
+  values: readonly [NonNullable<T>, NonNullable<T>];
+  /** Values of the right type that are refused, with the path of the setting. */
+  refused?: readonly NonNullable<T>[];
+  /** The check constraint on its column, with values that it refuses. */
+  constraint?: readonly [name: string, ...refused: NonNullable<T>[]];
+}
+
+/** The row of each plain setting: `test/plain-settings.test.ts` and others go through them all. */
+export const PLAIN_CASES: { [Name in PlainName]: PlainSettingCases<PlainSettings[Name]> } = {
+  name: {
+    values: ['Night shift', 'Day 🌞 shift'],
+    refused: ['x'.repeat(257), '\u{1f600}'.repeat(257), 'a\0b', '\ud83d'],
+    constraint: ['groups_name_length', 'x'.repeat(257)],
+  },
+  active: { values: [false, true] },
+};
