@@ -10,13 +10,14 @@ import { createHealth, createReadiness } from './http/health.ts';
 import { createOpEndpoint } from './http/op-endpoint.ts';
 import { createRouter } from './http/router.ts';
 import { createServers, type Servers } from './http/server.ts';
+import type { WebSocketOptions } from './http/websocket.ts';
 import { maskErrors } from './http/yoga/masking.ts';
 
 export interface GatewayDeps {
   db: Database;
   log: Logger;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> & {
-    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
+    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'> & Pick<WebSocketOptions, 'pingInterval'>;
   };
 }
 
@@ -43,7 +44,13 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   });
   return {
     fetch,
-    ...createServers({ ...shared, listener, yoga: graphql.yoga, eventStreams: graphql.eventStreams }),
+    ...createServers({
+      ...shared,
+      listener,
+      yoga: graphql.yoga,
+      eventStreams: graphql.eventStreams,
+      pingInterval: config.watching?.pingInterval,
+    }),
     close() {
       unsubscribe();
       return authenticator.close();

@@ -35,13 +35,13 @@ function senderTo(socket: WebSocket, onRead: () => void): Send {
 }
 
 /** Pings a client until its socket is closed. Returns a function to be called when the client shows that it is alive. */
-function startPings(socket: WebSocket): () => void {
+function startPings(socket: WebSocket, every: number): () => void {
   let alive = true;
   const pings = setInterval(() => {
     if (!alive) return socket.terminate();
     alive = false;
     socket.ping();
-  }, PING_EVERY);
+  }, every);
   socket.once('close', () => clearInterval(pings));
   return () => {
     alive = true;
@@ -56,9 +56,10 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
   { opened }: Server<Extra>,
   extra: Extra,
   mask: (error: unknown) => GraphQLError,
+  pingInterval = PING_EVERY,
 ): void {
   const { socket } = extra;
-  const markAlive = startPings(socket);
+  const markAlive = startPings(socket, pingInterval);
   const send = senderTo(socket, markAlive);
   const receive = async (handle: (message: string) => Promise<void>, message: string) => {
     try {

@@ -23,6 +23,8 @@ export interface WebSocketOptions {
   mask: (error: unknown) => GraphQLError;
   /** BODY_LIMIT limits a message. */
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit'>;
+  /** How often clients are pinged, in milliseconds. */
+  pingInterval?: number;
 }
 
 /** How long a client may take from the handshake to a valid `connection_init`, in milliseconds. */
@@ -55,7 +57,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  * those that are not closed within the given milliseconds.
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
-  const { log, mask, config } = options;
+  const { log, mask, config, pingInterval } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: config.bodyLimit, autoPong: false, handleProtocols });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
@@ -83,7 +85,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   });
   sockets.on('connection', (socket, request: IncomingMessage) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask);
+    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask, pingInterval);
   });
 
   return async (within) => {

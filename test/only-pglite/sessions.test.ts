@@ -1,11 +1,11 @@
-import { PGlite } from '@electric-sql/pglite';
 import { expect, test } from 'vitest';
 import { addApp, listApps } from '../../src/access/apps.ts';
-import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
 import { sql } from '../setup/database.ts';
+import { unmigratedPGlite } from '../setup/pglite.ts';
 
 test('the session is in UTC, whatever it was, and what Prisma writes is right', async () => {
-  const pglite = await PGlite.create(PGLITE_OPTIONS);
+  const pglite = await unmigratedPGlite();
   await pglite.exec(`set timezone = 'America/New_York'; set default_transaction_isolation = 'repeatable read'`);
   const db = await openEmbedded({ data: pglite, statementTimeout: 10_000, transactionTimeout: 10_000 });
   try {

@@ -11,18 +11,18 @@
  * Inside a test, `await using db = await openTestDatabase({ observe })` closes it with the test.
  */
 import { randomBytes } from 'node:crypto';
-import { openAsBlob } from 'node:fs';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { inject } from 'vitest';
 import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
 import type { Database, DatabaseOptions } from '../../src/db/client.ts';
-import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
 import { openPostgres } from '../../src/db/postgres.ts';
 import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
+import { lendPGlite, unmigratedPGlite } from './pglite.ts';
 import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
@@ -52,9 +52,7 @@ function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout =
 /** A database that nothing else uses. */
 export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   if (databaseKind === 'postgres') return openOnPostgres(await postgresUrl(options.empty), options);
-  const pglite = await PGlite.create(
-    options.empty ? PGLITE_OPTIONS : { ...PGLITE_OPTIONS, loadDataDir: await openAsBlob(inject('pgliteDump')) },
-  );
+  const pglite = options.empty ? await unmigratedPGlite() : await lendPGlite();
   const db = await openEmbedded({ data: pglite, ...withDefaults(options) });
   const onlyPostgres = () => {
     throw new Error('PGlite is in this process, with one connection; put the test into test/only-postgres');

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,10 +17,18 @@ import { forgetRan, writeThere } from './ran.ts';
 declare module 'vitest' {
   interface ProvidedContext {
     databaseKind: 'pglite' | 'postgres';
-    /** A file with a migrated PGlite. */
-    pgliteDump: string;
+    pglite: PGliteTemplates;
     postgres: PostgresServer;
   }
+}
+
+export interface PGliteTemplates {
+  /** A file with a PGlite that is not migrated. */
+  unmigrated: string;
+  /** The same with one that is. */
+  migrated: string;
+  /** A data folder of a gateway that ended before it made its first token. */
+  dataDir: string;
 }
 
 /** Where the tests' databases are created. */
@@ -51,14 +59,21 @@ async function setupPGlite(project: TestProject): Promise<Teardown> {
   const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
-    const pglite = await PGlite.create(PGLITE_OPTIONS);
+    const templates = {
+      unmigrated: join(folder, 'new.tar'),
+      migrated: join(folder, 'migrated.tar'),
+      dataDir: join(folder, 'data'),
+    };
+    await mkdir(templates.dataDir, { mode: 0o700 });
+    const pglite = await PGlite.create(join(templates.dataDir, 'pglite'), PGLITE_OPTIONS);
+    const dump = async (file: string) => writeFile(file, (await pglite.dumpDataDir('none')).stream());
+    await dump(templates.unmigrated);
     const db = await openEmbedded({ data: pglite, ...TIMEOUTS });
     await db.migrate();
-    const dump = await pglite.dumpDataDir('none');
+    await pglite.exec('checkpoint');
+    await dump(templates.migrated);
     await db.close();
-    const file = join(folder, 'migrated.tar');
-    await writeFile(file, dump.stream());
-    project.provide('pgliteDump', file);
+    project.provide('pglite', templates);
     return remove;
   } catch (error) {
     await remove();

@@ -91,11 +91,12 @@ interface Job {
 /** A compile cache, so that processes need not compile the same modules again. */
 const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
 const SOURCES = new URL('../../src/', import.meta.url);
-const PRELOAD = new URL('end-with-stdin.ts', import.meta.url).href;
+// To optimize PGlite takes the processor longer than these processes live.
+const NODE_FLAGS = ['--liftoff-only', '--import', new URL('end-with-stdin.ts', import.meta.url).href];
 
 function run(script: string, args: readonly string[], env: Environment): Job {
   const folder = temporaryFolder();
-  const child = spawn(process.execPath, ['--import', PRELOAD, fileURLToPath(new URL(script, SOURCES)), ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, fileURLToPath(new URL(script, SOURCES)), ...args], {
     cwd: folder,
     env: { PATH: process.env['PATH'], HOME: folder, DATA_DIR: join(folder, 'data'), PORT: '0', NODE_COMPILE_CACHE, ...env },
     stdio: 'pipe',
