@@ -6,6 +6,23 @@ export function altered<D extends Database>(db: D, parts: Partial<Database>): D 
   return Object.assign(Object.create(db), parts);
 }
 
+/** The database of a gateway that nobody hears of: what it leaves for after a commit is not done. */
+export function quiet<D extends Database>(db: D): D {
+  const within =
+    <T>(run: (tx: Tx) => Promise<T>) =>
+    (tx: Tx) =>
+      run({
+        inTransaction: true,
+        hints: tx.hints,
+        afterCommit: () => {},
+        query: (statement, ...given) => tx.query(statement, ...given),
+      });
+  return altered(db, {
+    transaction: (run) => db.transaction(within(run)),
+    exclusive: (key, run) => db.exclusive(key, within(run)),
+  });
+}
+
 /** The database; something happens once after the first statement of that name, as if by another gateway. */
 export function interrupted<D extends Database>(db: D, name: string, happens: () => Promise<unknown>): D {
   let waiting = true;

@@ -7,18 +7,17 @@ import { watchApp } from '../../src/changes/streams/watch-app.ts';
 import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import { watchMemberships } from '../../src/changes/streams/watch-memberships.ts';
 import type { Database } from '../../src/db/client.ts';
-import { HintBus } from '../../src/db/hint-bus.ts';
 import { addGroup, editGroupMembers, setGroup } from '../../src/groups/operations.ts';
 import { purgeGroup } from '../../src/groups/write/purge.ts';
 import { readGid } from '../../src/model/gid.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
+import { quiet } from '../setup/interrupted.ts';
 import { settled } from '../setup/watch.ts';
-import { withOther } from './setup.ts';
 
 const db = await openTestDatabase();
 /** Whose commits nobody is told of. */
-const quiet = withOther(db, { hints: new HintBus() });
+const unheard = quiet(db);
 // It hears of what is written by `db`, and of nothing else.
 const hub = new WatchHub({ db, log: pino({ level: 'silent' }), pollInterval: 3_600_000 });
 atEnd(() => hub.stop());
@@ -101,7 +100,7 @@ test('a ring with a gap is none: what a gateway did not read before it was prune
   await Promise.all([reader, slow].map(ready));
   await group.rename();
   expect(await reader.next()).toMatchObject({ value: { record: { version: 2 } } });
-  for (let n = 0; n < 3; n++) await group.rename(quiet);
+  for (let n = 0; n < 3; n++) await group.rename(unheard);
   await group.prune(4);
   const told = rest(reader); // it waits, and meets the gap first
   await group.rename();
@@ -117,9 +116,9 @@ test('streams across groups are told of what a gateway did not read before it wa
   const memberships = watchMemberships(hub, group.viewer, { address: 'ann' });
   await Promise.all([ready(app), ready(waiting), ready(memberships)]);
   const told = rest(waiting);
-  await group.rename(quiet);
-  await editGroupMembers(quiet, group.viewer, { gid: group.gid, remove: ['ann'] });
-  await group.rename(quiet);
+  await group.rename(unheard);
+  await editGroupMembers(unheard, group.viewer, { gid: group.gid, remove: ['ann'] });
+  await group.rename(unheard);
   await group.prune(5);
   await group.rename();
   expect(await told).toEqual([[], 'CURSOR_EXPIRED']);
