@@ -1,10 +1,12 @@
 import DataLoader from 'dataloader';
-import type { Viewer } from '../access/viewer.ts';
+import { pageTokensOf } from '../access/read-tokens.ts';
+import { findUsers, type User } from '../access/users.ts';
+import type { Viewer, ViewerToken } from '../access/viewer.ts';
 import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/log/history.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Database } from '../db/client.ts';
 import { type AllowedArgs, pageAllowed } from '../groups/read/allowed.ts';
-import { findGroups, findTypes } from '../groups/read/groups.ts';
+import { findGroups, findTypes, type GroupPageArgs, pageGroupsOf } from '../groups/read/groups.ts';
 import { type EntryKey, findEntries, findMembers, type MemberPageArgs, pageMembersOfMany } from '../groups/read/members.ts';
 import { findStandings, type Standing } from '../groups/read/standings.ts';
 import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
@@ -39,6 +41,12 @@ export interface Loaders {
   changes(gid: number, args: HistoryArgs): Promise<Page<RecordedChange>>;
   /** The same of those who are allowed something. */
   allowed(group: Group, args: AllowedArgs): Promise<Page<Member>>;
+  /** A user, for a viewer that may see users; by address, whatever that is. */
+  user: DataLoader<string, User | undefined>;
+  /** A page of the groups that a user is a member of: one statement for all users with the same arguments. */
+  groupsOf(address: string, args: GroupPageArgs): Promise<Page<Group>>;
+  /** The same of its tokens. */
+  tokensOf(address: string, args: PageArgs): Promise<Page<ViewerToken>>;
 }
 
 /** @param viewer null only for an operation that asks for the schema alone, which calls no resolver of ours */
@@ -63,6 +71,9 @@ export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
     members: async () => emptyPage(),
     changes: async () => emptyPage(),
     allowed: async () => emptyPage(),
+    user: nothing(),
+    groupsOf: async () => emptyPage(),
+    tokensOf: async () => emptyPage(),
   };
 }
 
@@ -72,12 +83,26 @@ const entryKey = (key: EntryKey) => `${key.messageType} ${memberKey(key)}`;
 /** As many pages as one statement may read; each reads one item more than it gives. */
 const pagesAtOnce = (args: PageArgs) => ({ maxBatchSize: Math.max(1, Math.floor(ROWS_A_STATEMENT / (pageSize(args) + 1))) });
 
+/** Reads a page for each key: a loader for each set of arguments, with as many keys a statement as that may read. */
+function pagesBy<Key, Args extends PageArgs, T, CacheKey = Key>(
+  read: (keys: readonly Key[], args: Args) => Promise<(Page<T> | Error)[]>,
+  options: { cacheKeyFn?: (key: Key) => CacheKey } = {},
+): (key: Key, args: Args) => Promise<Page<T>> {
+  const loaders = new Map<string, DataLoader<Key, Page<T>, CacheKey>>();
+  return (key, args) => {
+    const asked = JSON.stringify(args);
+    let loader = loaders.get(asked);
+    if (!loader) {
+      loader = new DataLoader((keys) => read(keys, args), { ...pagesAtOnce(args), ...options });
+      loaders.set(asked, loader);
+    }
+    return loader.load(key);
+  };
+}
+
 export function createLoaders(db: Database, viewer: Viewer): Loaders {
   const { appId } = viewer;
   const rows = { maxBatchSize: ROWS_A_STATEMENT };
-  const pages = new Map<string, DataLoader<number, Page<Member>>>();
-  const histories = new Map<string, DataLoader<number, Page<RecordedChange>>>();
-  const allowed = new Map<string, DataLoader<Group, Page<Member>, number>>();
   return {
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
@@ -96,35 +121,16 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     ),
     entry: new DataLoader((keys) => findEntries(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
     standing: new DataLoader((keys) => findStandings(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
-    members(gid, args) {
-      const key = JSON.stringify(args);
-      let loader = pages.get(key);
-      if (!loader) {
-        loader = new DataLoader((gids) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args));
-        pages.set(key, loader);
-      }
-      return loader.load(gid);
-    },
-    changes(gid, args) {
-      const key = JSON.stringify(args);
-      let loader = histories.get(key);
-      if (!loader) {
-        loader = new DataLoader((gids) => pageHistories(db, viewer, gids, args), pagesAtOnce(args));
-        histories.set(key, loader);
-      }
-      return loader.load(gid);
-    },
-    allowed(group, args) {
-      const key = JSON.stringify(args);
-      let loader = allowed.get(key);
-      if (!loader) {
-        loader = new DataLoader((groups) => pageAllowed(db, appId, groups, args), {
-          ...pagesAtOnce(args),
-          cacheKeyFn: ({ gid }) => gid,
-        });
-        allowed.set(key, loader);
-      }
-      return loader.load(group);
-    },
+    members: pagesBy((gids: readonly number[], args: MemberPageArgs) => pageMembersOfMany(db, appId, gids, args)),
+    changes: pagesBy((gids: readonly number[], args: HistoryArgs) => pageHistories(db, viewer, gids, args)),
+    allowed: pagesBy((groups: readonly Group[], args: AllowedArgs) => pageAllowed(db, appId, groups, args), {
+      cacheKeyFn: ({ gid }) => gid,
+    }),
+    user: new DataLoader(async (addresses) => {
+      const found = await findUsers(db, viewer, addresses);
+      return addresses.map((address) => found.get(address));
+    }, rows),
+    groupsOf: pagesBy((addresses: readonly string[], args: GroupPageArgs) => pageGroupsOf(db, viewer, addresses, args)),
+    tokensOf: pagesBy((addresses: readonly string[], args: PageArgs) => pageTokensOf(db, viewer, addresses, args)),
   };
 }

@@ -1,6 +1,6 @@
 /** What clients in the wild send, and what it comes to. */
 import { describe, expect, test } from 'vitest';
-import { FORM_TYPE, flat, JSON_TYPE, type Json, openOps } from './setup.ts';
+import { FORM_TYPE, flat, JSON_TYPE, type Json, openOps, SENTENCE } from './setup.ts';
 
 const ops = await openOps();
 const app = await ops.app();
@@ -204,7 +204,7 @@ describe('members', () => {
     const gid = await added();
     const m = Array.from({ length: 100_001 }, (_, index) => `u${index}`).join();
     expect(await app.json({ op: 'groupeditmembers', group: { gid, members: { m } } })).toEqual({
-      ...{ op: 'groupeditmembers', result: false, error: 'TOOLARGE' },
+      ...{ op: 'groupeditmembers', result: false, error: 'TOOLARGE', error_description: SENTENCE },
     });
     expect(await app.state(gid)).toMatchObject({ version: 1, members: [] });
   });
@@ -298,7 +298,7 @@ describe('a type above 0', () => {
     expect(await app.state(gid)).toMatchObject({ version: 1, records: 1, types: [[3, 1, 1]] });
     expect(await read(gid)).toMatchObject({ flags: 0, name: 'N' });
     expect(await app.json({ op: 'groupadd', group: { type: 3, members: { m: 'ann' } } })).toEqual({
-      ...{ op: 'groupadd', result: false, error: 'NOTMEMBER' },
+      ...{ op: 'groupadd', result: false, error: 'NOTMEMBER', error_description: SENTENCE },
     });
     expect((await app.state(await form({ op: 'groupadd', type: 3, flag: 1 }))).types).toEqual([]);
   });
@@ -318,7 +318,7 @@ describe('a type above 0', () => {
     expect(await app.state(gid)).toMatchObject({ memberCount: 3, entries: [['ann', 5, 2]] });
     expect(await rightsOf(gid, 'ann')).toEqual(['modify']);
     expect(await app.json({ op: 'groupeditmembers', group: { gid, type: 5, members: { m: 'ann,zoe' } } })).toEqual({
-      ...{ op: 'groupeditmembers', result: false, error: 'NOTMEMBER' },
+      ...{ op: 'groupeditmembers', result: false, error: 'NOTMEMBER', error_description: SENTENCE },
     });
   });
 
@@ -439,11 +439,17 @@ describe('id', () => {
     [2 ** 53 - 1, 2 ** 53 - 1],
   ])('%o is echoed as %i', async (id, echoed) => {
     expect(await app.json({ op: 'groupget', id, group: { gid: 1 } })).toEqual({
-      ...{ op: 'groupget', id: echoed, result: false, error: 'BADGROUP' },
+      ...{ op: 'groupget', id: echoed, result: false, error: 'BADGROUP', error_description: SENTENCE },
     });
-    expect(await app.json({ op: 'none', id })).toEqual({ op: 'none', id: echoed, result: false, error: 'BADOP' });
+    expect(await app.json({ op: 'none', id })).toEqual({
+      op: 'none',
+      id: echoed,
+      result: false,
+      error: 'BADOP',
+      error_description: SENTENCE,
+    });
     expect(await app.json({ op: 'appstats', id, token: 'x' })).toEqual({
-      ...{ op: 'appstats', id: echoed, result: false, error: 'AUTHFAIL' },
+      ...{ op: 'appstats', id: echoed, result: false, error: 'AUTHFAIL', error_description: SENTENCE },
     });
   });
 });

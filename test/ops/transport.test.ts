@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { createOpEndpoint } from '../../src/http/op-endpoint.ts';
 import { sql } from '../setup/database.ts';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
-import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, sendHttp } from './setup.ts';
+import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, SENTENCE, sendHttp } from './setup.ts';
 
 const lines: Json[] = [];
 const ops = await openOps({ onLog: (line) => lines.push(line), level: 'trace' });
@@ -17,7 +17,7 @@ const { token, viewer } = app;
 const PATHS = ['/backend', '/backend/', '/api.php'];
 const LIMIT = 8 * 1024 * 1024;
 const HOUR = 3_600_000;
-const TOO_LARGE = { result: false, error: 'TOOLARGE' };
+const TOO_LARGE = { result: false, error: 'TOOLARGE', error_description: SENTENCE };
 
 const changes = async () => (await sql<{ count: number }>(db, 'select count(*)::int as count from changes'))[0]?.count;
 
@@ -217,7 +217,7 @@ describe('OP_ENDPOINT', () => {
   test('post: a token in the URL is refused, even a good one beside one in the body', async () => {
     const post = await openOps({ config: { opEndpoint: 'post' } });
     const { token: secret } = await post.app();
-    const refused = { op: 'groupadd', result: false, error: 'AUTHFAIL' };
+    const refused = { op: 'groupadd', result: false, error: 'AUTHFAIL', error_description: SENTENCE };
     const json = JSON.stringify({ op: 'groupadd', token: secret });
     expect(await post.answer({ query: { op: 'groupadd', token: secret } })).toEqual(refused);
     expect(await post.answer({ method: 'POST', query: { op: 'groupadd', token: secret }, body: '' })).toEqual(refused);
@@ -320,7 +320,7 @@ test('what nobody expected is SERVERERROR, logged whole with the id, and says no
   const { status, headers, text } = await sendHttp(port, { query });
   expect({ status, body: JSON.parse(text) }).toEqual({
     status: 200,
-    body: { op: 'groupadd', id: 4, result: false, error: 'SERVERERROR' },
+    body: { op: 'groupadd', id: 4, result: false, error: 'SERVERERROR', error_description: SENTENCE },
   });
   expect(failures.filter(({ level }) => level === 50)).toEqual([
     expect.objectContaining({ msg: 'unexpected error', requestId: headers['x-request-id'], op: 'groupadd' }),
