@@ -66,7 +66,7 @@ export function failureOf(error: unknown, nameOf: (path: readonly string[]) => s
 
 /** The sentence about a parameter's value, of a problem that is a sentence or lacks its subject. */
 export function wrong(parameter: string, problem: string): string {
-  const subject = /^(must|is|has|names|cannot) /.test(problem) ? 'it ' : '';
+  const subject = /^(must|is|names|cannot|would|makes) /.test(problem) ? 'it ' : '';
   return `The parameter ${parameter} is wrong: ${subject}${problem}.`;
 }
 
