@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Database } from '../src/db/client.ts';
+import type { Database } from '../src/db/client.ts';
 import { openPostgres } from '../src/db/postgres.ts';
 import { databaseUrl, startServer, withClient } from '../test/setup/databases.ts';
 
@@ -9,7 +9,7 @@ export interface BenchDatabase extends AsyncDisposable {
   url: string;
 }
 
-/** A new database on the PostgreSQL of DATABASE_URL, or on one that is started for it and goes with it. */
+/** A new database on the PostgreSQL of DATABASE_URL, or on one that is started for it and ends with it. */
 export async function openBenchDatabase(): Promise<BenchDatabase> {
   const given = process.env['DATABASE_URL'];
   const server = given ? undefined : await startServer();

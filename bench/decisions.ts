@@ -19,7 +19,7 @@ const GOAL = 1.5;
 const CHUNK = 100_000;
 const address = (index: number) => `member-${String(index).padStart(7, '0')}`;
 
-/** A broadcast: one member may send, three receive messages of type 7, all the others. Type 8 goes round. Gives its gid. */
+/** A broadcast: one member may send, three receive messages of type 7, all the others. Type 8 is round-robin. Returns the gid. */
 async function fill(db: Database, viewer: Viewer, size: number): Promise<string> {
   const { group } = await addGroup(db, viewer, { permissions: { send: 'SELECTED' }, members: [{ addresses: ['the admin'] }] });
   const gid = String(group.gid);
@@ -61,7 +61,7 @@ function callerOf(db: Database, token: string) {
 
 const anyOf = (size: number) => address(1 + Math.floor(Math.random() * (size - 1)));
 
-/** The statements and what is made of them, without GraphQL around. */
+/** The statements and their decoding, without GraphQL. */
 async function compareServices(db: Database, viewer: Viewer, small: string, large: string): Promise<Measured[]> {
   const permission = (gid: string, size: number, messageType: number) => () =>
     decideChecks(db, viewer, [{ gid, address: anyOf(size), action: 'recv', messageType }]);

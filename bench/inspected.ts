@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
 export interface Memory {
-  /** What the process has, with what its engine has not given back yet. */
+  /** The resident memory, including what the engine has not returned yet. */
   rssMiB: number;
-  /** What is alive: objects and buffers, after a collection. */
+  /** Live objects and buffers, after a garbage collection. */
   usedMiB: number;
 }
 
 const MIB = 1024 * 1024;
 
 /**
- * What a process needs, asked through its inspector: its resident memory alone says mostly how lazily garbage is collected.
- * @param url as a process with `--inspect` writes it
+ * The memory of a process, read through its inspector: its resident memory alone mostly shows how lazily garbage is collected.
+ * @param url the inspector's URL, as a process with `--inspect` prints it
  */
 export async function memoryOf(url: string): Promise<Memory> {
   const socket = new WebSocket(url);

@@ -21,7 +21,7 @@ function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** Compares two calls in one run, round by round in turn, so that whatever slows the machine slows both. */
+/** Compares two calls in one run, alternating round by round, so that a slow moment of the machine slows both. */
 export async function compare(name: string, small: () => Promise<unknown>, large: () => Promise<unknown>): Promise<Measured> {
   for (const run of [small, large]) await timed(run, WARM_UP);
   const [times, largeTimes]: [number[], number[]] = [[], []];

@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME`: runs the measurement of that name; without one it lists them. Exits with 1 when a goal is missed. */
+/** `npm run bench -- NAME`: runs the measurement of that name; without one it lists them. Exits with 1 if a goal is missed. */
 const BENCHES: Record<string, () => Promise<{ run: () => Promise<boolean> }>> = {
   decisions: () => import('./decisions.ts'),
   stalled: () => import('./stalled.ts'),

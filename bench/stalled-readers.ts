@@ -6,7 +6,7 @@ export interface Watched {
   gid: string;
   cursor: string;
   readers: number;
-  /** One of each transport reads nothing from "begin" to "resume". */
+  /** One reader of each transport reads nothing from "begin" to "resume". */
   stalls: boolean;
 }
 
@@ -35,7 +35,7 @@ const QUERY = `subscription ($gid: ID!, $after: Cursor) { groupChanges(gid: $gid
   ... on MembersUpdated { members { address permissions { send } } } } }`;
 const GIVE_UP = 120_000;
 
-/** Comes again with its cursor whenever its connection is gone. */
+/** Reconnects with its cursor whenever its connection is lost. */
 class Reader {
   readonly gid: string;
   readonly transport: string;
@@ -117,7 +117,7 @@ async function finish({ versions }: Told & { kind: 'finish' }): Promise<void> {
     for (const reader of readers) if (hasAll(reader)) reader.caughtUp ??= performance.now();
     await sleep(50);
   }
-  await sleep(1_000); // for what should not come
+  await sleep(1_000); // to catch events that should not come
   for (const reader of readers) {
     if (hasAll(reader)) reader.caughtUp ??= performance.now();
     const last = versions[reader.gid] ?? 0;

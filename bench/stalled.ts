@@ -1,14 +1,14 @@
 /**
  * `npm run bench -- stalled [--seconds 60] [--groups 330]`: two readers of a busy group, one by WebSocket and one by
- * server-sent events, read nothing while 1,000 watch and writers write as fast as one gateway lets them; then they read
- * again. One line of JSON says how many changes that were, what the gateway's memory did, and whether every reader got every
- * version once: when not, it exits with 1.
+ * server-sent events, read nothing while 1,000 others watch and writers write as fast as one gateway allows; then they read
+ * again. It prints one line of JSON with the number of changes, the gateway's memory, and whether every reader got every
+ * version once; if not, it exits with 1.
  *
- * The stalled WebSocket is expected to be cut, for it answers no ping (one every 12 s), and to come again with its cursor:
- * that is by design, and `connections` says how often. `usedMiB` is what is alive in the gateway after a collection, with its
- * buffers; what it wrote for a reader and the kernel has not sent yet is `longestSendQueueMiB`. What it keeps of each group's
- * latest records, up to its bounds, grows with every group that is written to, stalled readers or not: with few of the quiet
- * groups (`--groups 8`, three readers each) it is full soon. PostgreSQL does not sync here.
+ * The stalled WebSocket is expected to be cut off, since it answers no ping (one every 12 s), and to reconnect with its cursor:
+ * that is by design, and `connections` counts it. `usedMiB` is the live memory of the gateway after a garbage collection, with
+ * its buffers; `longestSendQueueMiB` is what it wrote for a reader and the kernel has not sent yet. The latest records that it
+ * keeps of each group, up to its limits, grow with every group that is written to, with stalled readers or without: with few
+ * quiet groups (`--groups 8`, three readers each) the limit is reached soon. PostgreSQL does not sync here.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -46,7 +46,7 @@ async function post(url: string, query: string, variables?: object): Promise<any
   return data;
 }
 
-/** Writes to its groups in turn until it is told to stop: each request is three records of so many long addresses. */
+/** Writes to its groups in turn until it is stopped: each request makes three records with many long addresses. */
 async function write(url: string, writer: number, gids: readonly string[], size: number, stopped: () => boolean) {
   const addresses = (name: string) => Array.from({ length: size }, (_, n) => `${writer} ${name} ${n}`.padEnd(200, '.'));
   for (let round = 0; ; round++) {
@@ -62,7 +62,7 @@ async function write(url: string, writer: number, gids: readonly string[], size:
   }
 }
 
-/** A busy group and so many quiet ones. */
+/** Creates a busy group and the given number of quiet ones. */
 async function makeGroups(url: string, quiet: number): Promise<Watched[]> {
   const watched: Watched[] = [];
   while (watched.length <= quiet) {
@@ -88,7 +88,7 @@ function startWriters(url: string, watched: readonly Watched[], stopped: () => b
   return Promise.all([...ofBusy, ...ofQuiet]);
 }
 
-/** What the kernel holds for the connection of the gateway that has most to be read, in MiB; null where there is no /proc. */
+/** The largest send queue of the gateway's connections in the kernel, in MiB; null if there is no /proc. */
 async function longestSendQueue(port: number): Promise<number | null> {
   const rows = await readFile('/proc/net/tcp', 'utf8').catch(() => '');
   const local = port.toString(16).toUpperCase().padStart(4, '0');
@@ -103,7 +103,7 @@ async function versionsOf(db: Database): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ gid, version }) => [String(gid), version]));
 }
 
-/** Lets writers write for so long while two readers stall, and watches the gateway. */
+/** Lets writers write for the given time while two readers stall, and measures the gateway. */
 async function stall({ gateway, inspector }: Inspected, watched: readonly Watched[], milliseconds: number) {
   const begin = await memoryOf(inspector);
   let stopped = false;

@@ -1,5 +1,5 @@
 /**
- * `npm run example:decisions -- hunt` makes the group of examples/groups/hunt.graphql on a running gateway, or without a name
+ * `npm run example:decisions -- hunt` creates the group of examples/groups/hunt.graphql on a running gateway, or without a name
  * each of the five kinds, and prints who may do what there and where a few messages go. ROLLCALL_TOKEN is an application
  * token; ROLLCALL_URL the gateway, http://127.0.0.1:4000/graphql unless set.
  */
@@ -56,7 +56,7 @@ async function decisions(gid: string, people: readonly string[]): Promise<string
   return people.map((address, index) => [address, ...cells.slice(index * ACTIONS.length, (index + 1) * ACTIONS.length)]);
 }
 
-/** Where a message goes: the next one in a hunt group goes to somebody else. */
+/** Where a message goes: in a hunt group the next one goes to another member. */
 async function route(gid: string, from: string): Promise<string> {
   const { groupRouteMessage: routed } = await send<{ groupRouteMessage: Routed }>(ROUTE, { gid, from });
   if (routed.decision) return `refused, ${routed.decision.reason}`;

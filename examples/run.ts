@@ -1,7 +1,7 @@
 /**
  * `npm run example -- normal` sends examples/groups/normal.graphql, or any other file with one operation, to a running
  * gateway and prints the answer. ROLLCALL_TOKEN is the token; ROLLCALL_URL the gateway, http://127.0.0.1:4000/graphql
- * unless set. Ends with 1 when the operation did not do what it says.
+ * unless set. Exits with 1 if the operation failed.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
@@ -48,7 +48,7 @@ async function send(query: string): Promise<Answer> {
 
 const show = (value: unknown) => inspect(value, { depth: null, breakLength: 100, maxArrayLength: null });
 
-/** What a root field answers is a typed error when it has a code. */
+/** The answer of a root field is a typed error if it has a code. */
 const isError = (value: unknown) => typeof (value as { code?: unknown } | null)?.code === 'string';
 
 const [name, ...rest] = process.argv.slice(2);

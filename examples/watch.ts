@@ -1,6 +1,6 @@
 /**
- * Prints the changes of a group as they come: `ROLLCALL_TOKEN=… npm run watch -- GID [CURSOR]`. Copy it into your service: it
- * loses nothing. It goes on from its last cursor after every break, and knows every way in which a stream ends.
+ * Prints the changes of a group as they happen: `ROLLCALL_TOKEN=… npm run watch -- GID [CURSOR]`. Copy it into your service: it
+ * loses nothing. After every break it continues from its last cursor, and it handles every way in which a stream ends.
  */
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
@@ -13,7 +13,7 @@ if (!gid || !token) {
   process.exit(2);
 }
 
-/** The gateway's own setting, in seconds: an idle stream has a Checkpoint as often. */
+/** As set for the gateway, in seconds: how often an idle stream gets a Checkpoint. */
 const CHECKPOINT_INTERVAL = Number(process.env['CHECKPOINT_INTERVAL'] ?? 30) * 1000;
 const SILENCE = 2.5 * CHECKPOINT_INTERVAL;
 
@@ -75,7 +75,7 @@ interface Change {
   memberCount?: number;
 }
 
-/** Where to go on: the last cursor that was dealt with. Keep it with your data to go on after a restart of yours, too. */
+/** The last cursor that was processed, to continue from. Store it with your data to continue after a restart of yours, too. */
 let after: string | undefined = cursor;
 
 function print({ __typename, version, at, actor, changed, page, addresses, members, memberCount }: Change): void {
@@ -89,7 +89,7 @@ function print({ __typename, version, at, actor, changed, page, addresses, membe
   console.log([at, `v${version}`, __typename, ...details].filter(Boolean).join('  '));
 }
 
-/** One stream until it ends. Gives why: the code of a typed end, or undefined for a clean completion. */
+/** Runs one stream until it ends. Returns the code of the end, or undefined if the stream completed. */
 function follow(client: Client): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     client.subscribe<{ groupChanges: Change }>(
@@ -118,7 +118,7 @@ class Socket extends WebSocket {
   }
 }
 
-/** Ends a connection that is silent, without a message or a ping: a host that vanishes does not say goodbye. */
+/** Ends a connection that is silent, without a message or a ping: a host that disappears sends no close. */
 function endInSilence(socket: WebSocket): void {
   let timer: NodeJS.Timeout | undefined;
   const heard = () => {
@@ -150,14 +150,14 @@ for (let pause = 500; ; ) {
   try {
     end = await follow(client);
   } catch (error) {
-    // A CloseEvent, or the error of a connection that could not be made: come again, with the same cursor.
+    // A CloseEvent, or the error of a failed connection: reconnect with the same cursor.
     const { code, reason } = error as { code?: number; reason?: string };
     end = code === 4403 ? 'UNAUTHENTICATED' : 'DISCONNECTED';
     console.error(`# disconnected ${code ?? ''} ${reason ?? ''}`.trimEnd());
   } finally {
     await client.dispose();
   }
-  if (end === undefined) process.exit(0); // behind GroupDeleted, now or before we came
+  if (end === undefined) process.exit(0); // after GroupDeleted, now or before we connected
   switch (end) {
     case 'BAD_CURSOR': // the database was restored, or the cursor is of another group
     case 'CURSOR_EXPIRED': // we were away for longer than records are kept
@@ -170,7 +170,7 @@ for (let pause = 500; ; ) {
     case 'TIMEOUT':
     case 'INTERNAL_SERVER_ERROR':
       break;
-    default: // TOKEN_REVOKED, TOKEN_EXPIRED, LEFT_GROUP, GROUP_NOT_FOUND, NOT_ALLOWED, UNAUTHENTICATED …: coming again will not help
+    default: // TOKEN_REVOKED, TOKEN_EXPIRED, LEFT_GROUP, GROUP_NOT_FOUND, NOT_ALLOWED, UNAUTHENTICATED …: reconnecting will not help
       console.error(`# the stream ended: ${end}`);
       process.exit(1);
   }

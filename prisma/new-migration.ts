@@ -1,5 +1,5 @@
 /**
- * `npm run migration -- NAME`: writes the next migration, what takes the migrated database to schema.prisma, with Prisma's own
+ * `npm run migration -- NAME`: writes the next migration, from the migrated database to schema.prisma, with Prisma's own
  * engine on a throwaway embedded database. Add by hand what Prisma cannot express, and commit it with the schema.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';

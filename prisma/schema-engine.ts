@@ -11,12 +11,12 @@ import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 
 export const SCHEMA_FILE = fileURLToPath(new URL('schema.prisma', import.meta.url));
 
-// Node has it; the types of Node 24 do not.
+// Node has this; the types of Node 24 do not.
 declare const WebAssembly: {
   instantiate(bytes: Uint8Array, imports: object): Promise<{ instance: { exports: object } }>;
 };
 
-/** The engine puts the message of a panic here; without it a panic shows as a TypeError. */
+/** The engine puts the message of a panic here; without this a panic appears as a TypeError. */
 declare global {
   var PRISMA_WASM_PANIC_REGISTRY: { set_message(message: string): void } | undefined;
 }
@@ -52,8 +52,8 @@ export async function openSchemaEngine(
 }
 
 /**
- * The adapter with another way to run the script of a migration: whole, in one transaction, and waited for. Prisma's adapter
- * for pg cuts it at every semicolon, be it in a comment or a function; the one for PGlite does not hear of its errors.
+ * The adapter, but running a migration's script as a whole, in one transaction, and awaiting it. Prisma's adapter for pg splits
+ * it at every semicolon, even in a comment or a function; the one for PGlite does not report its errors.
  */
 export function withScripts(
   factory: SqlMigrationAwareDriverAdapterFactory,
@@ -77,7 +77,7 @@ export function withScripts(
   };
 }
 
-/** The error of PostgreSQL in the shape in which the engine can tell it. */
+/** PostgreSQL's error in the shape that the engine can report. */
 function adapterError(error: unknown): unknown {
   const { code, severity, message, detail, column, hint } = error as Partial<Record<string, string>>;
   if (!code || !message) return error;

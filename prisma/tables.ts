@@ -1,6 +1,7 @@
 /**
- * A generator of `prisma generate`: writes src/generated/tables.ts, the columns of every table with their types as the
- * statements of src use them. BigInt is `int8`, a number in JavaScript: all of ours stay below 2⁵³.
+ * A generator of `prisma generate`: writes src/generated/tables.ts, the columns of every table with their types. `pick` of
+ * src/db/table.ts makes column lists, row types and decoders of them. BigInt is `int8`, a number in JavaScript: all of ours
+ * stay below 2⁵³.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -27,12 +28,7 @@ function tableOf({ name, dbName, fields, documentation }: DMMF.Model): string {
   const columns = fields.filter(({ kind }) => kind === 'scalar');
   const lines = columns.map((field) => `  ${field.name}: ['${field.dbName ?? field.name}', ${typeOf(field)}],`);
   const comment = documentation ? `/** ${documentation.replaceAll('\n', ' ')} */\n` : '';
-  const variable = camelCase(dbName ?? name);
-  return [
-    `${comment}export const ${variable} = {\n${lines.join('\n')}\n} as const satisfies Table;`,
-    `/** A row of ${dbName}, by its columns. */`,
-    `export type ${name}Row = RowOf<PickedColumns<typeof ${variable}, keyof typeof ${variable}>>;`,
-  ].join('\n');
+  return `${comment}export const ${camelCase(dbName ?? name)} = {\n${lines.join('\n')}\n} as const satisfies Table;`;
 }
 
 const camelCase = (table: string) => table.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -47,8 +43,8 @@ helper.generatorHandler({
     writeFileSync(
       file,
       `// Written by \`npm run generate\` from prisma/schema.prisma. Do not edit.
-import type { PickedColumns, Table } from '../db/table.ts';
-import { ${types.join(', ')}, type RowOf } from '../db/types.ts';
+import type { Table } from '../db/table.ts';
+import { ${types.join(', ')} } from '../db/types.ts';
 
 ${tables}
 `,

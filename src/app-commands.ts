@@ -8,7 +8,7 @@ export const APP_USAGE = `Usage: npm run app -- add NAME      makes an app and p
        npm run app -- delete NAME   deletes an app with all its groups, members and tokens`;
 
 /**
- * Runs a command about apps and gives the lines to print. A secret is shown this once.
+ * Runs a command about apps and returns the lines to print. A new token's secret is shown only there.
  * @throws AppError
  */
 export async function runAppCommand(db: Database, args: readonly string[]): Promise<string[]> {

@@ -17,9 +17,9 @@ async function run(args: string[]): Promise<string[]> {
     }
   } catch (error) {
     if (!(error instanceof DataDirLockedError)) throw error;
-    // A gateway has the embedded database: it does it for us. To delete millions of members takes minutes.
+    // A running gateway has the embedded database: it runs the command for us. Deleting millions of members takes minutes.
     const reply = (await askHolder(config.dataDir, { app: args }, 0).catch((failure: NodeJS.ErrnoException) => {
-      // Nobody listens: a gateway that starts, or another command.
+      // Nothing listens: the holder is a gateway that is starting, or another command.
       throw failure.code ? error : new AppError(failure.message);
     })) as { ok?: string[]; error?: string };
     if (!reply.ok) throw new AppError(reply.error ?? 'The gateway gave no answer');

@@ -17,7 +17,7 @@ const ANALYZE = statement({ name: 'analyze', parameters: [], columns: {}, text: 
 
 type BackgroundConfig = Pick<Config, 'databaseUrl' | 'directDatabaseUrl' | 'hintsUrl' | 'changesRetention'>;
 
-/** What a gateway does beside answering: hints, starts and expiries, pruning. Gives what ends it. */
+/** Starts a gateway's background work: hints, starts and expiries, pruning. Returns a function that stops it. */
 export async function startBackground(db: Database, config: BackgroundConfig, log: Logger): Promise<() => Promise<void>> {
   const stopHints = await startHints(db, config, log);
   const stops = [
@@ -26,7 +26,7 @@ export async function startBackground(db: Database, config: BackgroundConfig, lo
     every(PRUNE_EVERY, () => pruneRoutings(db), log, 'could not prune the ids of messages'),
     every(PRUNE_EVERY, () => pruneChanges(db, config.changesRetention, purgeGroup), log, 'could not prune change records'),
   ];
-  // PostgreSQL does it by itself; without it the planner takes an index that reads a whole group for one member.
+  // PostgreSQL does this by itself; without it the planner picks an index that reads a whole group for one member.
   if (db.kind === 'pglite') stops.push(every(ANALYZE_EVERY, () => db.query(ANALYZE), log, 'could not analyze the tables'));
   return async () => {
     await stopHints?.();
@@ -34,7 +34,7 @@ export async function startBackground(db: Database, config: BackgroundConfig, lo
   };
 }
 
-/** The embedded database has no other gateway to tell. */
+/** The embedded database needs no hints: it has only this gateway. */
 function startHints(db: Database, config: BackgroundConfig, log: Logger): Promise<() => Promise<void>> | undefined {
   const { databaseUrl, directDatabaseUrl, hintsUrl } = config;
   if (!databaseUrl || hintsUrl === 'off') return undefined;
@@ -43,7 +43,7 @@ function startHints(db: Database, config: BackgroundConfig, log: Logger): Promis
     : connectHints(db, (hear) => listenNotify(db, directDatabaseUrl ?? databaseUrl, hear, log), log);
 }
 
-/** Runs a task again and again, `ms` behind its end. Gives what ends it, and waits for the one that runs. */
+/** Runs a task repeatedly, each time `ms` after its end. Returns a function that stops it and waits for a running task. */
 function every(ms: number, task: () => Promise<unknown>, log: Logger, failure: string): () => Promise<void> {
   const stopping = new AbortController();
   const running = (async () => {

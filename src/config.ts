@@ -10,7 +10,7 @@ export interface Config {
   dataDir: string;
   /** PostgreSQL; unset: the embedded database. */
   databaseUrl?: string;
-  /** PostgreSQL past a pooler, for migrations. */
+  /** Direct connection to PostgreSQL, without the pooler, for migrations and LISTEN. */
   directDatabaseUrl?: string;
   /** Connections to PostgreSQL, 1 to 500. */
   databasePoolSize: number;
@@ -21,11 +21,11 @@ export interface Config {
   allowedOrigins?: readonly string[];
   /** The JSON op endpoint: `post` takes no token from the URL, where proxies log it; `off` is 404. */
   opEndpoint: OpEndpointMode;
-  /** How gateways tell each other of changes at once: Redis; unset: LISTEN and NOTIFY; `off`: not at all, the poll does it. */
+  /** How gateways notify each other of changes: Redis; unset: LISTEN and NOTIFY; `off`: they don't, and rely on the poll. */
   hintsUrl?: string;
   /** How long change records are kept, in seconds. */
   changesRetention: number;
-  /** How often an idle stream says that it lives, in milliseconds. */
+  /** How often an idle stream sends a checkpoint, in milliseconds. */
   checkpointInterval: number;
   /** Largest body of a request, in bytes. */
   bodyLimit: number;
@@ -45,7 +45,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const OP_ENDPOINT_MODES = ['on', 'post', 'off'] as const;
 export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
 
-/** A setting has a value that it cannot have. The message names it and says what is allowed. */
+/** A setting has an invalid value. The message names it and says what is allowed. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
@@ -57,88 +57,115 @@ const DAY = 24 * 60 * 60;
 const DURATIONS: Record<string, number> = { s: 1, m: 60, h: 60 * 60, d: DAY };
 const UNITS: Record<string, number> = { '': 1, B: 1, KIB: 1024, MIB, GIB: 1024 * MIB };
 
-/** @throws ConfigError */
-export function readConfig(env: Environment = process.env): Config {
-  const text = (name: string) => env[name]?.trim() || undefined;
-  const fail = (name: string, allowed: string): never => {
+/** Reads settings of an environment by name; each method throws ConfigError for a value that is not allowed. */
+class Settings {
+  readonly #env: Environment;
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  text(name: string): string | undefined {
+    return this.#env[name]?.trim() || undefined;
+  }
+
+  fail(name: string, allowed: string): never {
     // A token or a password must not reach a log.
-    const shown = /TOKEN|URL/.test(name) ? '' : ` It is ${JSON.stringify(env[name])}.`;
+    const shown = /TOKEN|URL/.test(name) ? '' : ` It is ${JSON.stringify(this.#env[name])}.`;
     throw new ConfigError(`${name} must be ${allowed}.${shown}`);
-  };
-  const integer = (name: string, fallback: number, min: number, max: number) => {
-    const value = text(name);
+  }
+
+  oneOf<const Choice extends string>(name: string, choices: readonly Choice[], fallback: NoInfer<Choice>): Choice {
+    const value = this.text(name) ?? fallback;
+    return choices.find((choice) => choice === value) ?? this.fail(name, `one of ${choices.join(', ')}`);
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = this.text(name);
     if (value === undefined) return fallback;
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    return number >= min && number <= max ? number : fail(name, `a whole number from ${min} to ${max}`);
-  };
-  const size = (name: string, fallback: number) => {
-    const value = text(name);
+    return number >= min && number <= max ? number : this.fail(name, `a whole number from ${min} to ${max}`);
+  }
+
+  /** @returns bytes */
+  size(name: string, fallback: number): number {
+    const value = this.text(name);
     if (value === undefined) return fallback;
     const [, digits = '', unit = ''] = /^(\d{1,15})\s*([A-Za-z]*)$/.exec(value) ?? [];
     const bytes = Number(digits || Number.NaN) * (UNITS[unit.toUpperCase()] ?? Number.NaN);
-    return bytes >= 1024 && bytes <= 1024 * MIB ? bytes : fail(name, 'a size from 1 KiB to 1 GiB, in bytes or like "32 MiB"');
-  };
-  const seconds = (name: string, fallback: number) => {
-    const value = text(name);
-    if (value === undefined) return fallback * 1000;
+    if (bytes >= 1024 && bytes <= 1024 * MIB) return bytes;
+    return this.fail(name, 'a size from 1 KiB to 1 GiB, in bytes or like "32 MiB"');
+  }
+
+  /** @returns milliseconds */
+  milliseconds(name: string, fallbackSeconds: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallbackSeconds * 1000;
     const number = /^\d{1,6}(\.\d{1,3})?$/.test(value) ? Number(value) : Number.NaN;
-    return number >= 0.1 && number <= 3600 ? Math.round(number * 1000) : fail(name, 'a number of seconds from 0.1 to 3600');
-  };
-  const days = (name: string, fallback: number) => {
-    const value = text(name);
-    if (value === undefined) return fallback * DAY;
+    return number >= 0.1 && number <= 3600 ? Math.round(number * 1000) : this.fail(name, 'a number of seconds from 0.1 to 3600');
+  }
+
+  /** @returns seconds */
+  duration(name: string, fallbackDays: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallbackDays * DAY;
     const [, digits = '', unit = ''] = /^(\d{1,9})\s*([smhd])$/.exec(value) ?? [];
     const length = Number(digits || Number.NaN) * (DURATIONS[unit] ?? Number.NaN);
-    return length >= 1 && length <= 3650 * DAY
-      ? length
-      : fail(name, 'a time from 1s to 3650d, like "30d", "12h", "90m" or "45s"');
-  };
-  const postgres = (name: string) => {
-    const value = text(name);
-    if (value === undefined) return undefined;
-    return /^postgres(ql)?:\/\/\S+$/.test(value) && URL.canParse(value)
-      ? value
-      : fail(name, 'like postgresql://user:password@host:5432/database');
-  };
-  const appToken = env['APP_TOKEN'] || undefined;
-  if (appToken !== undefined && !/^[\x21-\x7e]{32,200}$/.test(appToken)) {
-    fail('APP_TOKEN', '32 to 200 printable ASCII characters without a space');
+    if (length >= 1 && length <= 3650 * DAY) return length;
+    return this.fail(name, 'a time from 1s to 3650d, like "30d", "12h", "90m" or "45s"');
   }
-  const logLevel = (text('LOG_LEVEL') ?? 'info') as LogLevel;
-  if (!LOG_LEVELS.includes(logLevel)) fail('LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`);
-  const opEndpoint = (text('OP_ENDPOINT') ?? 'on') as OpEndpointMode;
-  if (!OP_ENDPOINT_MODES.includes(opEndpoint)) fail('OP_ENDPOINT', `one of ${OP_ENDPOINT_MODES.join(', ')}`);
-  const allowedOrigins = text('ALLOWED_ORIGINS')
-    ?.split(',')
-    .map((origin) => origin.trim());
-  for (const origin of allowedOrigins ?? []) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin)
-      fail('ALLOWED_ORIGINS', 'origins like https://app.example.com, separated by commas');
+
+  postgresUrl(name: string): string | undefined {
+    const value = this.text(name);
+    if (value === undefined || (/^postgres(ql)?:\/\/\S+$/.test(value) && URL.canParse(value))) return value;
+    return this.fail(name, 'like postgresql://user:password@host:5432/database');
   }
-  const databaseUrl = postgres('DATABASE_URL');
-  const directDatabaseUrl = postgres('DIRECT_DATABASE_URL');
-  if (directDatabaseUrl && !databaseUrl) fail('DIRECT_DATABASE_URL', 'given together with DATABASE_URL');
-  const hintsUrl = text('HINTS_URL');
-  if (hintsUrl && hintsUrl !== 'off' && !(/^rediss?:\/\/\S+$/.test(hintsUrl) && URL.canParse(hintsUrl))) {
-    fail('HINTS_URL', 'like redis://host:6379, or off');
+
+  hintsUrl(name: string): string | undefined {
+    const value = this.text(name);
+    if (value === undefined || value === 'off' || (/^rediss?:\/\/\S+$/.test(value) && URL.canParse(value))) return value;
+    return this.fail(name, 'like redis://host:6379, or off');
   }
+
+  origins(name: string): string[] | undefined {
+    const origins = this.text(name)
+      ?.split(',')
+      .map((origin) => origin.trim());
+    const valid = origins?.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin) ?? true;
+    return valid ? origins : this.fail(name, 'origins like https://app.example.com, separated by commas');
+  }
+
+  /** Not trimmed: a space is refused. */
+  token(name: string): string | undefined {
+    const value = this.#env[name] || undefined;
+    if (value === undefined || /^[\x21-\x7e]{32,200}$/.test(value)) return value;
+    return this.fail(name, '32 to 200 printable ASCII characters without a space');
+  }
+}
+
+/** @throws ConfigError */
+export function readConfig(env: Environment = process.env): Config {
+  const settings = new Settings(env);
+  const databaseUrl = settings.postgresUrl('DATABASE_URL');
+  const directDatabaseUrl = settings.postgresUrl('DIRECT_DATABASE_URL');
+  if (directDatabaseUrl && !databaseUrl) settings.fail('DIRECT_DATABASE_URL', 'given together with DATABASE_URL');
   return {
-    port: integer('PORT', 4000, 0, 65535),
-    host: text('HOST') ?? '127.0.0.1',
-    dataDir: text('DATA_DIR') ?? './data',
+    port: settings.integer('PORT', 4000, 0, 65535),
+    host: settings.text('HOST') ?? '127.0.0.1',
+    dataDir: settings.text('DATA_DIR') ?? './data',
     databaseUrl,
     directDatabaseUrl,
-    databasePoolSize: integer('DATABASE_POOL_SIZE', Math.max(10, availableParallelism() * 4), 1, 500),
-    appToken,
-    logLevel,
-    allowedOrigins,
-    opEndpoint,
-    hintsUrl,
-    changesRetention: days('CHANGES_RETENTION', 30),
-    checkpointInterval: seconds('CHECKPOINT_INTERVAL', 30),
-    bodyLimit: size('BODY_LIMIT', 32 * MIB),
-    statementTimeout: seconds('STATEMENT_TIMEOUT', 10),
-    transactionTimeout: seconds('TRANSACTION_TIMEOUT', 30),
+    databasePoolSize: settings.integer('DATABASE_POOL_SIZE', Math.max(10, availableParallelism() * 4), 1, 500),
+    appToken: settings.token('APP_TOKEN'),
+    logLevel: settings.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    allowedOrigins: settings.origins('ALLOWED_ORIGINS'),
+    opEndpoint: settings.oneOf('OP_ENDPOINT', OP_ENDPOINT_MODES, 'on'),
+    hintsUrl: settings.hintsUrl('HINTS_URL'),
+    changesRetention: settings.duration('CHANGES_RETENTION', 30),
+    checkpointInterval: settings.milliseconds('CHECKPOINT_INTERVAL', 30),
+    bodyLimit: settings.size('BODY_LIMIT', 32 * MIB),
+    statementTimeout: settings.milliseconds('STATEMENT_TIMEOUT', 10),
+    transactionTimeout: settings.milliseconds('TRANSACTION_TIMEOUT', 30),
     production: env['NODE_ENV'] === 'production',
     underNpm: env['npm_lifecycle_event'] !== undefined,
   };

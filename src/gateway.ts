@@ -10,26 +10,27 @@ import { createHealth, createReadiness } from './http/health.ts';
 import { createOpEndpoint } from './http/op-endpoint.ts';
 import { createRouter } from './http/router.ts';
 import { createServers, type Servers } from './http/server.ts';
+import type { WebSocketOptions } from './http/websocket.ts';
 import { maskErrors } from './http/yoga/masking.ts';
 
 export interface GatewayDeps {
   db: Database;
   log: Logger;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> & {
-    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
+    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'> & Pick<WebSocketOptions, 'pingInterval'>;
   };
 }
 
-/** The gateway without a port: `fetch` answers what its servers answer, but for WebSockets. */
+/** The gateway without a port: `fetch` answers everything that its servers do, except WebSockets. */
 export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
-  /** Ends what runs beside requests; before the database closes. */
+  /** Stops the background work of authentication; to be called before the database closes. */
   close(): Promise<void>;
 }
 
 export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
-  // The revocation stands whatever comes of this: the counter is read again soon.
+  // The revocation is committed, so a failure here does no harm: the counter is read again soon.
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
   const hub = new WatchHub({ db, log, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
@@ -43,7 +44,13 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   });
   return {
     fetch,
-    ...createServers({ ...shared, listener, yoga: graphql.yoga, eventStreams: graphql.eventStreams }),
+    ...createServers({
+      ...shared,
+      listener,
+      yoga: graphql.yoga,
+      eventStreams: graphql.eventStreams,
+      pingInterval: config.watching?.pingInterval,
+    }),
     close() {
       unsubscribe();
       return authenticator.close();

@@ -36,14 +36,14 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
   const gateway = createGateway({ db, log, config: { ...config, watching } });
   const server = gateway.createServer();
   const stopBackground = await startBackground(db, config, log);
-  // Before it listens: whoever finds it ready may end it.
+  // Before it listens: a gateway that answers must already handle signals.
   onSignal(config.underNpm, async (signal) => {
     log.info({ signal }, 'stopping');
     setTimeout(() => {
       log.error('requests did not end in time');
       process.exit(1);
     }, STOP_WITHIN).unref();
-    // What runs is finished; streams end, and connections go as soon as they have no request, lest they bring another.
+    // Running requests finish, streams end, and idle connections are closed so that they cannot send another request.
     const closed = new Promise((resolve) => server.close(resolve));
     setInterval(() => server.closeIdleConnections(), IDLE_CHECK).unref();
     await gateway.stop();
@@ -61,7 +61,7 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
     await stopBackground();
     throw error;
   }
-  // Only now, when nothing can keep it from being shown: it is shown once.
+  // Only now, when nothing can fail before it is shown: it is shown once.
   const secret = config.appToken ? undefined : await makeFirstToken(db);
   await lock?.listen(async (request) => runAppCommand(db, (request as { app?: string[] }).app ?? []));
 
@@ -87,8 +87,8 @@ function listen(server: Server, { port, host }: Config): Promise<void> {
 }
 
 /**
- * The first one counts: Ctrl-C in a terminal reaches us twice, directly and through npm. SIGTERM npm passes only as far as
- * its shell: that shell's end is the signal.
+ * Only the first signal counts: Ctrl-C in a terminal arrives twice, directly and through npm. npm passes SIGTERM only to its
+ * shell, so the end of that shell counts as a signal.
  */
 function onSignal(underNpm: boolean, stop: (signal: string) => Promise<void>): void {
   let stopping = false;

@@ -19,8 +19,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens PostgreSQL where DATABASE_URL is set, else the embedded database, with its folder locked. Brings it up to this
- * checkout; `migrations` are the names of those that it applied.
+ * Opens PostgreSQL if DATABASE_URL is set, else the embedded database, with its folder locked. Applies pending migrations;
+ * `migrations` are their names.
  * @throws DataDirLockedError, ConfigError, MigrationError
  */
 export async function openConfiguredDatabase(
@@ -46,14 +46,14 @@ function openServer(config: Config, url: string, { observe, onError }: OpenOptio
   }
 }
 
-// No connection; wrong user or password; no such database; not yet, or not any more, there for us.
+// No connection; wrong user or password; no such database; starting, stopping, or out of connections.
 const NO_ENTRY = /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|E(HOST|NET)UNREACH|28P01|28000|3D000|57P03|53300)$/;
 
 function explained(error: unknown, config: Config): unknown {
   if (error instanceof DatabaseSetupError) return new ConfigError(error.message);
   const { code = '', message } = error as { code?: string; message?: string };
   if (!NO_ENTRY.test(code)) return error;
-  // The one that migrations use.
+  // Migrations are what connects first, and this is the URL that they use.
   const name = config.directDatabaseUrl ? 'DIRECT_DATABASE_URL' : 'DATABASE_URL';
   return new ConfigError(`${name} must lead to a PostgreSQL database that answers: ${message || code}`);
 }

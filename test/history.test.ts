@@ -244,7 +244,7 @@ describe('what it costs', () => {
     const from = recorder.statements.length;
     await ask('version actor ... on MembersAdded { memberCount }');
     await ask('... on GroupAdded { settings { name } }');
-    const [heads, settings] = recorder.statements.slice(from).filter(({ name }) => name.startsWith('history_'));
+    const [heads, settings] = recorder.statements.slice(from).filter(({ name }) => name.startsWith('history'));
     expect(heads?.text).not.toContain('c.data');
     expect(settings?.text).toContain('when c.kind in (1,2) then c.data');
     const whole = (size: number) =>

@@ -107,20 +107,21 @@ describe.each(PLAIN_NAMES)('%s', (name) => {
     expect((await read(gid)).changes.edges[0].node.settings).toEqual(initial);
   });
 
-  test.runIf(op !== undefined)('the op endpoint reads it and writes it, in both styles', async () => {
+  if (op === undefined) return;
+
+  test('the op endpoint reads it and writes it, in both styles', async () => {
     const { gid } = await make();
     const send = async (body: object, path = '/backend') => {
       const request = new Request(`http://gateway${path}`, { method: 'POST', body: JSON.stringify(body) });
       return (await gateway.fetch(request)).json();
     };
     const { token } = caller;
-    const [key = ''] = [op];
     const answer = { op: 'groupset', result: true, group: { gid: Number(gid) } };
-    expect(await send({ op: 'groupset', token, group: { gid, [key]: value } })).toEqual(answer);
+    expect(await send({ op: 'groupset', token, group: { gid, [op]: value } })).toEqual(answer);
     expect(await read(gid)).toMatchObject({ [name]: value });
-    expect((await send({ op: 'groupget', token, group: { gid } })).group).toMatchObject({ [key]: value });
+    expect((await send({ op: 'groupget', token, group: { gid } })).group).toMatchObject({ [op]: value });
     const text = type === 'Boolean' ? Number(other) : other;
-    const query = new URLSearchParams({ op: 'groupset', token, gid, [key]: String(text) });
+    const query = new URLSearchParams({ op: 'groupset', token, gid, [op]: String(text) });
     expect(await send({}, `/backend?${query}`)).toEqual(answer);
     expect(await read(gid)).toMatchObject({ [name]: other });
   });

@@ -115,6 +115,12 @@ describe('tokenAdd', () => {
     expect(await rows(app)).toEqual(before);
   });
 
+  test('does not expire where expiresIn is null', async () => {
+    const { token, caller } = await added(await gateway.caller(), { address: 'anna', expiresIn: null, label: null });
+    expect(token).toMatchObject({ expiresAt: null, label: null });
+    expect(await whoAmI(caller)).toMatchObject({ address: 'anna' });
+  });
+
   test.each([1, 2 ** 31 - 1])('takes an expiry of %i seconds', async (expiresIn) => {
     const { token } = await added(await gateway.caller(), { address: 'anna', expiresIn, label: 'x'.repeat(256) });
     const length = Date.parse(token.expiresAt as string) - Date.parse(token.createdAt);

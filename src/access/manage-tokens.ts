@@ -56,14 +56,14 @@ function checkInput(input: TokenAddInput): void {
 export async function addToken(db: Database, viewer: Viewer, input: TokenAddInput): Promise<AddedToken> {
   requireTokens(viewer);
   checkInput(input);
-  const { address, label, scopes, expiresIn } = input as { [K in keyof TokenAddInput]: Exclude<TokenAddInput[K], null> };
-  const bits = scopeBits(grantedScopes(viewer, address, scopes));
+  const { address, label, scopes, expiresIn } = input;
+  const bits = scopeBits(grantedScopes(viewer, address ?? undefined, scopes ?? undefined));
   const secret = newSecret();
   const hash = new Uint8Array(hashSecret(secret));
   const token = await db.recordsTransaction(async (tx, sql) => {
     const now = await lockCaller(sql, viewer);
-    if (address !== undefined) await keepUser(tx, viewer.appId, address);
-    const expiresAt = expiresIn === undefined ? null : new Date(now.getTime() + expiresIn * 1000);
+    if (address != null) await keepUser(tx, viewer.appId, address);
+    const expiresAt = expiresIn == null ? null : new Date(now.getTime() + expiresIn * 1000);
     const data = { appId: viewer.appId, hash, address, label, scopes: bits, createdAt: now, expiresAt };
     return tx.token.create({ data, select: TOKEN_FIELDS });
   });

@@ -119,7 +119,7 @@ function checkFilter(filter: UserFilter): void {
 }
 
 /** The page cursor of what comes after an address, be it a user's or not. */
-export function cursorBehindUser(address: string): string {
+export function cursorAfterUser(address: string): string {
   return encodePageCursor(LIST, [address]);
 }
 
@@ -136,7 +136,7 @@ export async function pageUsers(sql: Sql, viewer: Viewer, args: UserPageArgs): P
   const select = (where: string, orderAndLimit: string) => `${SELECT} where ${where} ${orderAndLimit}`;
   const rows = await readPage(sql, all, ORDER, request, COLUMNS, select);
   const page = pageOf(rows.map(userOf), request, (side, key) => existsBeyond(sql, all, ORDER, side, key, 'users u'));
-  return { ...page, cursorOf: ({ address }) => cursorBehindUser(address) };
+  return { ...page, cursorOf: ({ address }) => cursorAfterUser(address) };
 }
 
 /**

@@ -10,15 +10,15 @@ import { text } from '../db/types.ts';
 
 /** How payloads reach the other gateways. */
 export interface HintTransport {
-  /** Sends payloads; failures are swallowed: a lost hint costs the poll's half second. */
+  /** Sends payloads. A lost hint costs the poll's half second. */
   send(payloads: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Hears a payload that a process sent, this one included. */
-export type HintListener = (payload: string) => void;
+/** Called with each payload that any process sent, this one included. */
+export type PayloadListener = (payload: string) => void;
 
-/** A database has one set of channels for all of its schemas, and the gateways on one schema are not those on another. */
+/** Channels belong to the whole database, but gateways on different schemas must not hear each other. */
 function channelOf(schema: string): string {
   return schema === 'public'
     ? 'rollcall_hints'
@@ -32,7 +32,7 @@ const ECHO_WITHIN = 2_000;
 const CONNECTED_WITHIN = 5_000;
 const PUBLISHED_WITHIN = 2_000;
 
-// A payload is words with a blank behind each. Who does not know a word passes over it, so that versions of ours mix.
+// A payload is words, each followed by a space. Unknown words are ignored, so that versions of the gateway can be mixed.
 const REVOKED = 'revoked';
 const wordOf = ({ appId, gid, version }: Hint) => `${appId}:${gid}:${version}`;
 
@@ -54,12 +54,12 @@ function publishAll(payload: string, bus: HintBus): void {
 }
 
 /**
- * Carries hints between this process and others: those of commits here go out, after commit and gathered for a few
- * milliseconds; those of others come in as if they were ours. Gives what ends it.
+ * Carries hints between this process and others: hints of commits here are gathered for a few milliseconds and sent; hints of
+ * other processes are published here. Returns a function that ends it.
  */
 export async function connectHints(
   db: Database,
-  open: (hear: HintListener) => Promise<HintTransport>,
+  open: (hear: PayloadListener) => Promise<HintTransport>,
   log: Logger,
 ): Promise<() => Promise<void>> {
   const waiting = new Map<string, Hint>();
@@ -105,19 +105,54 @@ const NOTIFY = statement({
 });
 
 /**
- * LISTEN on a connection of its own, which is made again when it is lost, and NOTIFY outside of every writing transaction
- * (it takes a lock over all commits).
- * @param url past a pooler, which would lose LISTEN
+ * LISTEN on a connection of its own, which is opened again when it is lost, and NOTIFY outside of writing transactions, where
+ * it would take a lock over all commits.
+ * @param url of the server itself: LISTEN does not work through a pooler
  */
-export async function listenNotify(db: Database, url: string, hear: HintListener, log: Logger): Promise<HintTransport> {
-  const channel = channelOf(db.schema);
-  let closed = false;
-  let client: pg.Client | undefined;
-  let echo: (() => void) | undefined;
+export async function listenNotify(db: Database, url: string, hear: PayloadListener, log: Logger): Promise<HintTransport> {
+  const listener = new NotifyListener(db, url, hear, log);
+  await listener.start();
+  return listener;
+}
 
-  async function connect(): Promise<void> {
+class NotifyListener implements HintTransport {
+  readonly #db: Database;
+  readonly #url: string;
+  readonly #hear: PayloadListener;
+  readonly #log: Logger;
+  readonly #channel: string;
+  #closed = false;
+  #client: pg.Client | undefined;
+  #onEcho: (() => void) | undefined;
+
+  constructor(db: Database, url: string, hear: PayloadListener, log: Logger) {
+    this.#db = db;
+    this.#url = url;
+    this.#hear = hear;
+    this.#log = log;
+    this.#channel = channelOf(db.schema);
+  }
+
+  async start(): Promise<void> {
+    await this.#connect().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'could not LISTEN for hints');
+      void this.#reconnect();
+    });
+    void this.#checkEcho().catch(() => {});
+  }
+
+  async send(payloads: readonly string[]): Promise<void> {
+    for (const payload of payloads) await this.#db.query(NOTIFY, [this.#channel, payload]);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client?.end().catch(() => {});
+  }
+
+  async #connect(): Promise<void> {
     const opened = new pg.Client({
-      connectionString: url,
+      connectionString: this.#url,
       application_name: 'rollcall-hints',
       keepAlive: true,
       connectionTimeoutMillis: CONNECTED_WITHIN,
@@ -125,29 +160,29 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
     });
     opened.on('error', () => {}); // 'end' follows
     opened.on('notification', ({ payload = '' }) => {
-      if (payload.startsWith('echo')) echo?.();
-      else hear(payload);
+      if (payload.startsWith('echo')) this.#onEcho?.();
+      else this.#hear(payload);
     });
     try {
       await opened.connect();
-      await opened.query(`listen ${channel}`);
-      if (closed) throw new Error('closed meanwhile');
+      await opened.query(`listen ${this.#channel}`);
+      if (this.#closed) throw new Error('closed meanwhile');
     } catch (error) {
       void opened.end();
       throw error;
     }
-    client = opened;
-    // Only now: the end of one that never got here is for the loop that tried, or each would start another.
+    this.#client = opened;
+    // Only now: the loop that tries handles earlier failures itself; otherwise each of them would start another loop.
     opened.once('end', () => {
-      if (!closed) void reconnect();
+      if (!this.#closed) void this.#reconnect();
     });
   }
 
-  async function reconnect(): Promise<void> {
-    log.warn('the connection for hints was lost; the poll carries them until it is back');
-    while (!closed) {
+  async #reconnect(): Promise<void> {
+    this.#log.warn('the connection for hints was lost; the poll carries them until it is back');
+    while (!this.#closed) {
       await sleep(RECONNECT, undefined, { ref: false });
-      const back = await connect().then(
+      const back = await this.#connect().then(
         () => true,
         () => false,
       );
@@ -155,44 +190,29 @@ export async function listenNotify(db: Database, url: string, hear: HintListener
     }
   }
 
-  /** Behind a pooler in transaction mode LISTEN succeeds and hears nothing. */
-  async function checkEcho(): Promise<void> {
+  /** Through a pooler in transaction mode LISTEN succeeds but receives nothing. */
+  async #checkEcho(): Promise<void> {
     const heard = new Promise<boolean>((resolve) => {
-      echo = () => resolve(true);
+      this.#onEcho = () => resolve(true);
     });
-    await db.query(NOTIFY, [channel, 'echo']);
+    await this.#db.query(NOTIFY, [this.#channel, 'echo']);
     if (await Promise.race([heard, sleep(ECHO_WITHIN, false, { ref: false })])) return;
-    if (!closed)
-      log.warn('LISTEN hears nothing, as behind a pooler: set DIRECT_DATABASE_URL. Until then the poll carries the hints.');
+    if (!this.#closed)
+      this.#log.warn('LISTEN hears nothing, as behind a pooler: set DIRECT_DATABASE_URL. Until then the poll carries the hints.');
   }
-
-  await connect().catch((error: unknown) => {
-    log.warn({ err: error }, 'could not LISTEN for hints');
-    void reconnect();
-  });
-  void checkEcho().catch(() => {});
-  return {
-    async send(payloads) {
-      for (const payload of payloads) await db.query(NOTIFY, [channel, payload]);
-    },
-    async close() {
-      closed = true;
-      await client?.end().catch(() => {});
-    },
-  };
 }
 
 /**
- * Redis, through Yoga's event target for it.
- * @param schema that of the gateway's tables
+ * Hints through Redis, with Yoga's event target for it.
+ * @param schema the schema of the gateway's tables
  */
-export async function redisHints(url: string, hear: HintListener, log: Logger, schema = 'public'): Promise<HintTransport> {
+export async function redisHints(url: string, hear: PayloadListener, log: Logger, schema = 'public'): Promise<HintTransport> {
   const channel = channelOf(schema);
   const [{ Redis }, { createRedisEventTarget }] = await Promise.all([
     import('ioredis'),
     import('@graphql-yoga/redis-event-target'),
   ]);
-  // Commands fail at once while Redis is away: the poll carries the hints. Subscriptions are made again when it is back.
+  // Commands fail at once while Redis is down: the poll finds the changes. Subscriptions are renewed when it is back.
   const options = { maxRetriesPerRequest: 0, enableOfflineQueue: false, lazyConnect: true, commandTimeout: PUBLISHED_WITHIN };
   const publishClient = new Redis(url, options);
   const subscribeClient = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });
@@ -200,7 +220,7 @@ export async function redisHints(url: string, hear: HintListener, log: Logger, s
     client.on('error', (error: Error) => log.debug({ err: error }, 'Redis is away; the poll carries the hints'));
     client.connect().catch(() => log.warn('Redis does not answer; the poll carries the hints until it does'));
   }
-  // The target leaves its promises alone, and one that fails with nobody to hear it ends the process.
+  // The event target does not await its promises, and an unhandled rejection would end the process.
   const clients = {
     publishClient: { publish: (channel: string, text: string) => publishClient.publish(channel, text).catch(lost) },
     subscribeClient: {
@@ -210,7 +230,7 @@ export async function redisHints(url: string, hear: HintListener, log: Logger, s
   };
   function lost(error: Error): void {
     log.debug({ err: error }, 'hints were lost');
-    // A Redis that hangs: on this connection everything to come would wait behind it.
+    // Redis hangs: everything else on this connection would wait.
     if (error.message === 'Command timed out') publishClient.disconnect(true);
   }
   const serializer = { stringify: (detail: unknown) => String(detail), parse: (text: string) => text };

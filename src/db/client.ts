@@ -3,16 +3,16 @@ import type { Migration } from './migrate.ts';
 import type { RecordKeeping } from './records.ts';
 import type { DatabaseKind, Sql, StatementObserver, Tx } from './sql.ts';
 
-/** The database, whichever it is. Services take this for reads and a `Tx` for writes. */
+/** The database, PGlite or PostgreSQL. Services take this for reads and a `Tx` for writes. */
 export interface Database extends Sql, RecordKeeping {
   readonly kind: DatabaseKind;
   /** The schema that holds the tables. */
   readonly schema: string;
-  /** Told of every commit that changed a group. */
+  /** Gets a hint after every commit that changed a group. */
   readonly hints: HintBus;
-  /** Runs, retries, commits. Throws TimeoutError or OverloadedError when the database is too slow or too busy. */
+  /** Runs a transaction, with retries. Throws TimeoutError or OverloadedError when the database is too slow or too busy. */
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T>;
-  /** One transaction at a time for each key in this process; the others wait without a connection. */
+  /** The same, one transaction at a time for each key in this process; the others wait without a connection. */
   exclusive<T>(key: string, run: (tx: Tx) => Promise<T>): Promise<T>;
   /**
    * Applies the migrations of this checkout, unless others are given, under a lock that keeps other gateways out. Returns the

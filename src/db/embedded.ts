@@ -41,7 +41,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     kind: 'pglite',
     schema: 'public',
     hints,
-    ...recordKeeping(prisma, hints),
+    ...recordKeeping(prisma, hints, observe),
     query,
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),

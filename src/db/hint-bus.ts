@@ -8,7 +8,7 @@ export interface Hint {
 type HintListener = (hint: Hint, own: boolean) => void;
 type RevocationListener = (own: boolean) => unknown;
 
-/** Hands hints around within the process; other processes are reached by what listens here. */
+/** Passes hints on within the process. What connects processes listens here too. */
 export class HintBus {
   readonly #listeners = new Set<HintListener>();
   readonly #revocationListeners = new Set<RevocationListener>();
@@ -24,15 +24,15 @@ export class HintBus {
   }
 
   /**
-   * @param listener told that tokens were revoked; `own`: by this process, which may hear of it from outside once more.
-   * Whoever revoked waits for what it returns.
+   * @param listener called when tokens were revoked; `own`: by this process, which may also hear of it from outside. A request
+   * that revokes waits for the promise that it returns.
    */
   onRevocation(listener: RevocationListener): () => void {
     this.#revocationListeners.add(listener);
     return () => this.#revocationListeners.delete(listener);
   }
 
-  /** After the commit that revoked them. Resolves when this process knows of it. */
+  /** To be called after the commit of a revocation. Resolves when all listeners are done. */
   async publishRevocation(own = true): Promise<void> {
     await Promise.all([...this.#revocationListeners].map((listener) => listener(own)));
   }

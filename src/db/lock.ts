@@ -15,7 +15,7 @@ export class DataDirLockedError extends Error {
 export type ControlHandler = (request: unknown) => Promise<unknown>;
 
 export interface DataDirLock {
-  /** Answers other processes on the local socket beside the lock. */
+  /** Answers requests of other processes on a local socket. */
   listen(handler: ControlHandler): Promise<void>;
   release(): Promise<void>;
 }
@@ -33,7 +33,7 @@ function socketPath(dataDir: string): string {
 
 /**
  * Takes the folder for this process. The lock is the operating system's, on a file that SQLite (part of Node) opens:
- * it goes when the process goes, however that ends, and nothing stale can be left behind.
+ * it is released when the process ends, however that happens, so there are no stale locks.
  * @throws DataDirLockedError that says who holds it
  */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
@@ -55,7 +55,7 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   let server: Server | undefined;
   return {
     listen(handler) {
-      // We hold the lock, so a socket that is there was left by a process that is gone.
+      // We hold the lock, so an existing socket is left over from a process that is gone.
       if (process.platform !== 'win32') rmSync(path, { force: true });
       const since = new Date().toISOString();
       server = createServer((socket) => {
@@ -69,7 +69,7 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
       return new Promise((resolve, reject) => {
         server?.once('error', reject);
         server?.listen(path, () => {
-          // Whoever can write to it can make tokens.
+          // A process that can write to it can make tokens.
           if (process.platform !== 'win32') chmodSync(path, 0o600);
           resolve();
         });
@@ -86,7 +86,7 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
 function onFirstLine(socket: Socket, heard: (line: string) => void): void {
   const lines = createInterface({ input: socket });
   lines.once('line', heard);
-  // It passes the socket's errors on; without a listener they would end the process.
+  // It emits the socket's errors again; without a listener they would end the process.
   lines.on('error', () => {});
 }
 
@@ -99,7 +99,7 @@ async function answer(line: string, since: string, handler: ControlHandler): Pro
   }
 }
 
-/** Asks the process that holds the folder. Rejects when none answers; `patience` in milliseconds, 0: without end. */
+/** Asks the process that holds the folder. Rejects when none answers; `patience` in milliseconds, 0: no limit. */
 export function askHolder(dataDir: string, request: unknown, patience = 60_000): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath(dataDir));

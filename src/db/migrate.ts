@@ -10,7 +10,7 @@ export const MIGRATIONS_DIR = fileURLToPath(new URL('../../prisma/migrations', i
 
 /** One script of prisma/migrations. */
 export interface Migration {
-  /** Of its folder: 14 digits of the time, `_`, what it is about. */
+  /** The name of its folder: 14 digits of the time, `_`, what it is about. */
   name: string;
   script: string;
 }
@@ -69,7 +69,7 @@ export async function pendingMigrations(sql: Sql, migrations: readonly Migration
   return migrations.filter(({ name }) => !checksums.has(name)).map(({ name }) => name);
 }
 
-// As Prisma makes it: `prisma migrate` takes over a database of ours, and we one of Prisma's.
+// The same table as Prisma's, so that `prisma migrate` can go on with a database of ours, and we with one of Prisma's.
 const TABLE = `create table if not exists _prisma_migrations (
   id varchar(36) primary key not null,
   checksum varchar(64) not null,
@@ -81,14 +81,14 @@ const TABLE = `create table if not exists _prisma_migrations (
   applied_steps_count integer not null default 0
 )`;
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**
- * A migration with its bookkeeping, to be sent whole: without BEGIN the server makes several statements in one message one
- * transaction. An unfinished row is of Prisma's engine, which wrote it before the script: that came to nothing.
+ * A migration with its bookkeeping, to be sent as one message: without BEGIN the server runs all statements of a message in one
+ * transaction. An unfinished row was written by Prisma's engine before it ran the script, which then failed.
  */
 function withBookkeeping(migration: Migration): string {
-  const name = quoted(migration.name);
+  const name = literal(migration.name);
   return [
     TABLE,
     `update _prisma_migrations set rolled_back_at = now()
@@ -116,8 +116,8 @@ async function apply(migration: Migration, execute: Execute): Promise<void> {
   }
 }
 
-// Whatever bears an xid (groups, members, former members) was written with a record, and records are pruned from the oldest
-// on. So an app's highest is that of its last record, or where its log was pruned to: two look-ups an app, and no scan.
+// Every row with an xid (groups, members, former members) was written with a record, and records are pruned oldest first. So an
+// app's highest xid is that of its last record, or of the position its log was pruned to: two look-ups per app, and no scan.
 const RAISE_GENERATION = statement({
   name: 'raise_generation',
   parameters: [],
@@ -143,7 +143,7 @@ export async function migrate(sql: Sql, execute: Execute, migrations?: readonly 
   const all = migrations ?? (await readMigrations());
   const pending = await pendingMigrations(sql, all);
   for (const migration of all) if (pending.includes(migration.name)) await apply(migration, execute);
-  // A log with transaction ids from the future comes from another server: positions from before must not match.
+  // A log with transaction ids from the future comes from another server: older positions must not match.
   await sql.query(RAISE_GENERATION);
   return pending;
 }

@@ -1,20 +1,20 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Database, DatabaseOptions } from './client.ts';
-import { sqlState, translateDriverError } from './driver-errors.ts';
+import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
 import { type Migration, migrate } from './migrate.ts';
 import { observed } from './observe.ts';
 import { openRecords, recordKeeping } from './records.ts';
-import { DatabaseSetupError, quoted, readServerUrl, type ServerUrl } from './server-url.ts';
-import { checkSession, startupOptions } from './session.ts';
-import { INT8, parseInt8, type Sql, type StatementObserver, statement } from './sql.ts';
-import { KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
-import { bool, catalogName } from './types.ts';
+import { withinSchema } from './schema.ts';
+import { DatabaseSetupError, readServerUrl } from './server-url.ts';
+import { checkSession, ownSessions, pooledSessions } from './session.ts';
+import { INT8, parseInt8, type Sql, type StatementObserver } from './sql.ts';
+import { type Attempt, KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
 
 export interface PostgresOptions extends DatabaseOptions {
   url: string;
-  /** Past a pooler: for migrations and LISTEN. With it, `url` is taken to be a pooler's. */
+  /** Direct, without the pooler: for migrations and LISTEN. If given, `url` is taken to be a pooler's. */
   directUrl?: string;
   poolSize: number;
   onError?: (error: Error) => void;
@@ -22,35 +22,12 @@ export interface PostgresOptions extends DatabaseOptions {
 
 const BEGIN = 'begin isolation level read committed read write';
 const MIGRATION_LOCK = "select pg_advisory_lock(hashtext('rollcall'), hashtext('migrations'))";
-const PRIVILEGE_MISSING = '42501';
-const READ_ONLY_FAILED = 'The transaction was rolled back by the database';
+const ROLLED_BACK = 'The transaction was rolled back by the database';
 
 const pgTypes = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
     oid === INT8 ? parseInt8 : pg.types.getTypeParser(oid, format as 'text'),
 };
-
-const FIND_SCHEMA = statement({
-  name: 'schema_find',
-  parameters: [catalogName],
-  columns: { found: bool, role: catalogName },
-  text: 'select exists (select from pg_namespace where nspname = $1) as found, current_user as role',
-  only: 'postgres',
-});
-
-/** How connections to a server begin. */
-function connecting({ connectionString, options }: ServerUrl, schema: string): pg.PoolConfig {
-  return { connectionString, options: [options, startupOptions(schema)].filter(Boolean).join(' ') };
-}
-
-/**
- * How connections to a pooler in transaction mode begin. It refuses settings at the start and mixes up those that statements
- * make, so they belong on the role, as the README says; but for the time zone, which PgBouncer keeps for each client.
- */
-function connectingToPooler({ connectionString, options }: ServerUrl): pg.PoolConfig {
-  const onConnect = async (client: pg.ClientBase) => void (await client.query("set timezone = 'UTC'"));
-  return { connectionString, options, onConnect };
-}
 
 function queryOn(client: pg.Pool | pg.PoolClient, observe: StatementObserver | undefined): Sql['query'] {
   return observed(observe, async ({ name, text, planEachTime }, values) => {
@@ -60,67 +37,45 @@ function queryOn(client: pg.Pool | pg.PoolClient, observe: StatementObserver | u
   });
 }
 
-/** Makes the schema if need be, and the tables. */
-async function migrateSchema(
-  client: pg.PoolClient,
-  query: Sql['query'],
-  schema: string,
-  migrations: readonly Migration[] | undefined,
-): Promise<string[]> {
-  const sql = { query };
-  const [existing] = await sql.query(FIND_SCHEMA, [schema]);
-  const role = quoted(existing?.role ?? '');
-  try {
-    if (!existing?.found) await client.query(`create schema ${quoted(schema)}`);
-  } catch (error) {
-    if (sqlState(error) !== PRIVILEGE_MISSING) throw error;
-    throw new DatabaseSetupError(
-      `The schema ${schema} does not exist, and the role may not create it: run create schema ${quoted(schema)} authorization ${role};`,
-    );
-  }
-  try {
-    return await migrate(sql, (statements) => client.query(statements), migrations);
-  } catch (error) {
-    if (sqlState((error as Error).cause) !== PRIVILEGE_MISSING) throw error;
-    throw new DatabaseSetupError(
-      `The role may not create tables in the schema ${schema}: run grant create, usage on schema ${quoted(schema)} to ${role}; or name a schema of its own with ?schema= in DATABASE_URL`,
-      { cause: error },
-    );
-  }
-}
-
-/** PostgreSQL through one pool, which Prisma shares. */
-export function openPostgres(options: PostgresOptions): Database {
-  const { statementTimeout, transactionTimeout, observe } = options;
-  const server = readServerUrl(options.url);
-  const direct = options.directUrl === undefined ? server : readServerUrl(options.directUrl);
+/** The URLs of the server, by way of a pooler if there is one and directly, and the schema of both. */
+function serverUrls({ url, directUrl }: PostgresOptions) {
+  const server = readServerUrl(url);
+  const direct = directUrl === undefined ? server : readServerUrl(directUrl);
   const schema = server.schema ?? 'public';
   if ((direct.schema ?? schema) !== schema) {
     throw new DatabaseSetupError('DIRECT_DATABASE_URL must have the same schema= as DATABASE_URL, or none.');
   }
-  const pooled = direct !== server;
+  return { server, direct, schema };
+}
+
+type ServerUrls = ReturnType<typeof serverUrls>;
+
+function openPool({ server, direct, schema }: ServerUrls, options: PostgresOptions): pg.Pool {
+  const { statementTimeout, transactionTimeout } = options;
   const timeouts = { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: transactionTimeout };
   const pool = new pg.Pool({
-    ...(pooled ? connectingToPooler(server) : { ...connecting(server, schema), ...timeouts }),
+    ...(direct === server ? { ...ownSessions(server, schema), ...timeouts } : pooledSessions(server)),
     application_name: 'rollcall',
     max: options.poolSize,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: transactionTimeout,
   });
   pool.on('error', (error) => options.onError?.(error));
-  // Without it, a connection that ends while it is in use ends the process; the next statement on it fails anyway.
+  // Without a listener, a connection lost while in use would end the process; the next statement on it fails anyway.
   pool.on('connect', (client) => client.on('error', () => {}));
-  const hints = new HintBus();
-  const query = queryOn(pool, observe);
+  return pool;
+}
 
-  async function attempt<T>(body: (tx: OpenTx) => Promise<T>): Promise<T> {
+/** Runs transactions on the pool's connections. */
+function attemptOn(pool: pg.Pool, hints: HintBus, { transactionTimeout, observe }: PostgresOptions): Attempt<OpenTx> {
+  return async (body) => {
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
       await client.query(BEGIN);
       const result = await body(new OpenTx(hints, queryOn(client, observe), transactionTimeout));
       const { command } = await client.query('commit');
-      if (command !== 'COMMIT') throw new Error(READ_ONLY_FAILED);
+      if (command !== 'COMMIT') throw new Error(ROLLED_BACK);
       return result;
     } catch (error) {
       await client.query('rollback').catch((failure: Error) => {
@@ -130,16 +85,46 @@ export function openPostgres(options: PostgresOptions): Database {
     } finally {
       client.release(broken);
     }
+  };
+}
+
+/** Creates the schema and the tables, on a connection of its own. */
+async function migrateDirectly(
+  { direct, schema }: ServerUrls,
+  observe: StatementObserver | undefined,
+  migrations: readonly Migration[] | undefined,
+): Promise<string[]> {
+  // Neither the wait for another gateway nor a long migration may time out, whatever the role's setting.
+  const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
+  const migrating = new pg.Pool({ ...ownSessions(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
+  const client = await migrating.connect();
+  try {
+    await client.query(MIGRATION_LOCK);
+    const execute = (script: string) => client.query(script);
+    return await withinSchema({ query: queryOn(client, observe) }, schema, execute, (sql) => migrate(sql, execute, migrations));
+  } finally {
+    client.release(true); // the lock goes with the session
+    await migrating.end();
   }
+}
+
+/** PostgreSQL through one pool, which Prisma shares. */
+export function openPostgres(options: PostgresOptions): Database {
+  const { transactionTimeout, observe } = options;
+  const urls = serverUrls(options);
+  const { schema } = urls;
+  const pool = openPool(urls, options);
+  const query = queryOn(pool, observe);
+  const hints = new HintBus();
+  const attempt = attemptOn(pool, hints, options);
   const queue = new KeyedQueue(MAX_WAITING_WRITERS);
   const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
-
   return {
     kind: 'postgres',
     schema,
     hints,
-    ...recordKeeping(prisma, hints),
+    ...recordKeeping(prisma, hints, observe),
     transaction,
     exclusive: (key, body) => queue.run(key, () => transaction(body)),
     query: async (statement, ...given) => {
@@ -150,19 +135,9 @@ export function openPostgres(options: PostgresOptions): Database {
       }
     },
     async migrate(migrations) {
-      // Neither the wait for another gateway nor a long migration is to be cut off, whatever the role's setting.
-      const onConnect = async (opened: pg.ClientBase) => void (await opened.query('set statement_timeout = 0'));
-      const migrating = new pg.Pool({ ...connecting(direct, schema), application_name: 'rollcall-migrate', max: 1, onConnect });
-      const client = await migrating.connect();
-      try {
-        await client.query(MIGRATION_LOCK);
-        const applied = await migrateSchema(client, queryOn(client, observe), schema, migrations);
-        await checkSession({ query }, schema);
-        return applied;
-      } finally {
-        client.release(true); // the lock goes with the session
-        await migrating.end();
-      }
+      const applied = await migrateDirectly(urls, observe, migrations);
+      await checkSession({ query }, schema);
+      return applied;
     },
     async close() {
       await prisma.$disconnect();

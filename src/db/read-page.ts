@@ -3,7 +3,7 @@ import type { Sql } from './sql.ts';
 import { type Columns, int4, int8, type RowOf } from './types.ts';
 import { beyond, bound, type Keyset, orderBy, type Where } from './where.ts';
 
-/** The rows of a page, from the end that it is read from, one more than it holds where there are more. */
+/** The rows of a page in reading order, one more than `limit` if there are more. */
 export async function readPage<const C extends Columns>(
   sql: Sql,
   all: Where,
@@ -24,7 +24,7 @@ export async function readPage<const C extends Columns>(
   );
 }
 
-/** Whether there is an item at a bound or beyond it, on the side that a page does not show. */
+/** Whether there is an item at a bound or beyond it, outside the page. */
 export async function existsBeyond(
   sql: Sql,
   all: Where,
@@ -35,7 +35,7 @@ export async function existsBeyond(
 ): Promise<boolean> {
   const back = side === 'atOrBefore';
   const where = beyond(all, order, key, back, true);
-  // By the order's index, from the bound on: for `exists` PostgreSQL forgets the order and may scan the whole table.
+  // By the order's index, from the bound on: with `exists` PostgreSQL ignores the order and may scan the whole table.
   const [row] = await where.query(
     sql,
     { found: int4 },

@@ -7,7 +7,7 @@ import type { HintBus } from './hint-bus.ts';
 import { type Given, parseInt8, type Sql, type Statement, type StatementObserver, type Tx } from './sql.ts';
 import { OpenTx, withRetries } from './transaction.ts';
 
-/** Prisma's client: for record keeping, which is short in it. */
+/** Prisma's client, for what is shorter in Prisma than in SQL. */
 export type Records = PrismaClient;
 /** The same within a transaction. */
 export type RecordsTx = Prisma.TransactionClient;
@@ -21,15 +21,17 @@ export function openRecords(
   const transactionOptions = { isolationLevel: 'ReadCommitted' as const, maxWait: timeout, timeout };
   if (!observe) return new PrismaClient({ adapter, transactionOptions });
   const client = new PrismaClient({ adapter, transactionOptions, log: [{ emit: 'event', level: 'query' }] });
-  // Prisma's own statements reach the observer too, under the name "prisma".
+  // The observer gets all of Prisma's statements under the name "prisma"; ours within them also under their own names.
   client.$on('query', ({ query }) => observe({ name: 'prisma', text: query, parameters: [], columns: {} }));
   return client;
 }
 
-/** Runs statements of ours within a transaction of Prisma's: for what Prisma cannot say, such as locks. */
-function sqlWithin(tx: RecordsTx): Sql['query'] {
-  return async <Values extends readonly unknown[], Row>({ text }: Statement<Values, Row>, ...given: Given<Values>) => {
-    const rows = await tx.$queryRawUnsafe<Record<string, unknown>[]>(text, ...(given[0] ?? []));
+/** Runs statements of ours within a transaction of Prisma's: for what Prisma cannot express, such as locks. */
+function sqlWithin(tx: RecordsTx, observe: StatementObserver | undefined): Sql['query'] {
+  return async <Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>) => {
+    const values = given[0] ?? [];
+    observe?.(statement, values);
+    const rows = await tx.$queryRawUnsafe<Record<string, unknown>[]>(statement.text, ...values);
     return rows.map((row) => {
       for (const [name, value] of Object.entries(row)) if (typeof value === 'bigint') row[name] = parseInt8(String(value));
       return row as Row;
@@ -51,7 +53,7 @@ interface PrismaError extends Error {
 
 const TRANSACTION_FAILED = 'P2028';
 
-/** An error of Prisma's client as the driver would have told it, with its SQLSTATE, or as one of ours; others as they are. */
+/** Converts an error of Prisma's client to one like the driver's, with its SQLSTATE, or to one of ours; others unchanged. */
 export function withoutPrisma(error: unknown): unknown {
   if (!(error instanceof Error) || !error.name.startsWith('PrismaClient')) return error;
   const { code, meta, message } = error as PrismaError;
@@ -69,22 +71,19 @@ export function withoutPrisma(error: unknown): unknown {
 
 /** What services do through Prisma's client. */
 export interface RecordKeeping {
-  /** As it is, with errors of its own: services use `records`. */
+  /** The client itself, which throws Prisma's own errors: services use `records`. */
   readonly prisma: Records;
-  /**
-   * Record keeping through Prisma's client; its errors come as those of SQL do. Never inside a transaction: PGlite has one
-   * connection.
-   */
+  /** Runs calls of Prisma's client; errors are like those of SQL. Never inside a transaction: PGlite has one connection. */
   records<T>(run: (records: Records) => Promise<T>): Promise<T>;
-  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot say in it. */
+  /** A transaction of Prisma's, retried like others; `sql` is for what Prisma cannot express. */
   recordsTransaction<T>(run: (tx: RecordsTx, sql: Tx) => Promise<T>): Promise<T>;
 }
 
-export function recordKeeping(prisma: Records, hints: HintBus): RecordKeeping {
+export function recordKeeping(prisma: Records, hints: HintBus, observe: StatementObserver | undefined): RecordKeeping {
   const attempt = async <T>(run: (opened: OpenRecordsTx) => Promise<T>): Promise<T> => {
     try {
       return await prisma.$transaction((records) => {
-        const sql = new OpenTx(hints, sqlWithin(records));
+        const sql = new OpenTx(hints, sqlWithin(records, observe));
         return run({ records, sql, committed: () => sql.committed() });
       });
     } catch (error) {

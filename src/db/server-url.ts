@@ -1,21 +1,22 @@
-/** The database is not as the gateway needs it; the message says what to do. */
+/** The database is not set up as the gateway needs it; the message says what to do. */
 export class DatabaseSetupError extends Error {
   override name = 'DatabaseSetupError';
 }
 
 export interface ServerUrl {
-  /** What the driver takes. */
+  /** The URL for the driver. */
   connectionString: string;
-  /** The schema that holds the tables: `?schema=`, as Prisma has it; undefined: not said. */
+  /** The schema that holds the tables: `?schema=`, as in Prisma's URLs; undefined: not given. */
   schema?: string;
-  /** `?options=`: settings of the caller's for each session. */
+  /** `?options=`: further settings of each session. */
   options?: string;
 }
 
-const MAX_NAME = 63; // bytes
+// PostgreSQL allows more in quoted names, but a quote would break Prisma's statements.
+const NAME = /^[A-Za-z_][\w-]{0,62}$/;
 
 /**
- * Reads the URL of a PostgreSQL server. The driver knows no `schema`, and would put `options` in place of ours.
+ * Reads the URL of a PostgreSQL server. The driver does not know `schema`, and its `options` would replace ours.
  * @throws DatabaseSetupError
  */
 export function readServerUrl(text: string): ServerUrl {
@@ -23,15 +24,17 @@ export function readServerUrl(text: string): ServerUrl {
   const schema = url.searchParams.get('schema') ?? undefined;
   const options = url.searchParams.get('options') ?? undefined;
   if (schema === undefined && options === undefined) return { connectionString: text };
-  if (schema !== undefined && (schema === '' || schema.includes('\0') || Buffer.byteLength(schema) > MAX_NAME)) {
-    throw new DatabaseSetupError(`The schema in a database's URL must be a name of 1 to ${MAX_NAME} bytes.`);
+  if (schema !== undefined && !NAME.test(schema)) {
+    throw new DatabaseSetupError(
+      'The schema in the URL of a database must be 1 to 63 letters, digits, underscores and dashes, with a letter or underscore first.',
+    );
   }
   url.searchParams.delete('schema');
   url.searchParams.delete('options');
   return { connectionString: url.href, schema, options };
 }
 
-/** A name as SQL takes it, whatever it has in it. */
+/** A name as a quoted identifier of SQL. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,9 +1,10 @@
-import { DatabaseSetupError, quoted } from './server-url.ts';
+import type { ClientBase, PoolConfig } from 'pg';
+import { DatabaseSetupError, quoted, type ServerUrl } from './server-url.ts';
 import { type Sql, statement } from './sql.ts';
 import { catalogName, nullable, text } from './types.ts';
 
-/** What every session goes by, whatever server, database and role say. Prisma's adapters write times as if in UTC. */
-export function sessionSettings(schema: string): Readonly<Record<string, string>> {
+/** Settings of every session, whatever those of server, database and role. Prisma's adapters write times as if in UTC. */
+function sessionSettings(schema: string): Readonly<Record<string, string>> {
   return {
     timezone: 'UTC',
     search_path: quoted(schema),
@@ -12,11 +13,19 @@ export function sessionSettings(schema: string): Readonly<Record<string, string>
   };
 }
 
-/** The settings as `options` of a connection: said at its start, for no statement. */
-export function startupOptions(schema: string): string {
-  return Object.entries(sessionSettings(schema))
-    .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
-    .join(' ');
+/** Options of direct sessions: our settings as startup options, after those of the URL. */
+export function ownSessions({ connectionString, options }: ServerUrl, schema: string): PoolConfig {
+  const ours = Object.entries(sessionSettings(schema)).map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`);
+  return { connectionString, options: [...(options ? [options] : []), ...ours].join(' ') };
+}
+
+/**
+ * Options of sessions through a pooler in transaction mode. It refuses startup options, and settings that a statement makes may
+ * end up with another client, so they must be set on the role; except the time zone, which PgBouncer tracks per client.
+ */
+export function pooledSessions({ connectionString, options }: ServerUrl): PoolConfig {
+  const onConnect = async (client: ClientBase) => void (await client.query("set timezone = 'UTC'"));
+  return { connectionString, options, onConnect };
 }
 
 /** The settings as a script: `set search_path` would take a list in quotes for one name. */
@@ -26,7 +35,7 @@ export function sessionScript(schema: string): string {
     .join('; ');
 }
 
-// A schema in search_path that is not there, or not for us, is passed over.
+// `current_schema()` skips schemas of the search path that do not exist or that the role may not use.
 const SESSION = statement({
   name: 'session',
   parameters: [],
@@ -37,7 +46,7 @@ const SESSION = statement({
 });
 
 /**
- * Makes sure that sessions are as they must be: behind a pooler they are as the role has them.
+ * Checks the settings of sessions: through a pooler they are those of the role.
  * @throws DatabaseSetupError that says what to do
  */
 export async function checkSession(sql: Sql, schema: string): Promise<void> {

@@ -11,24 +11,24 @@ export interface Statement<Values extends readonly unknown[] = readonly unknown[
   readonly parameters: readonly SqlType[];
   /** The columns of its rows, in their order. */
   readonly columns: Columns;
-  /** Planned for its values each time and not kept: for one whose best plan depends on them. */
+  /** Planned anew for the values of each run: for a statement whose best plan depends on them. */
   readonly planEachTime?: boolean;
-  /** Of one with several forms, what all of their names begin with (`where.ts`). */
+  /** For a statement with several forms: the beginning of all of their names (`where.ts`). */
   readonly family?: string;
-  /** The only database that it ever runs on; not given: both. */
+  /** The only database that it runs on; not given: both. */
   readonly only?: DatabaseKind;
-  /** Never set: it keeps the types of the values and of a row. */
+  /** Never set: it carries the types of the values and of a row. */
   readonly types?: { values: Values; row: Row };
 }
 
 const registered = new Map<string, Statement>();
 
-/** Every statement that the loaded modules have, by name; those with several forms are families (`where.ts`). */
+/** Every statement of the loaded modules, by name; those with several forms are families (`where.ts`). */
 export const registeredStatements: ReadonlyMap<string, Statement> = registered;
 
 /**
- * Registers a statement. The types of its values and rows follow from those of its parameters and columns, which one test
- * compares with what the database says of the text.
+ * Registers a statement. The types of its values and rows follow from its parameters and columns, which a test compares with
+ * what the database reports for the text.
  */
 export function statement<const P extends readonly SqlType[], const C extends Columns>(given: {
   name: string;
@@ -45,7 +45,7 @@ export function statement<const P extends readonly SqlType[], const C extends Co
 /** The values of a statement; one without parameters needs none. */
 export type Given<Values extends readonly unknown[]> = [Values] extends [readonly []] ? [values?: Values] : [values: Values];
 
-/** What can be asked: the database itself or a transaction on it. */
+/** What statements run on: the database or a transaction on it. */
 export interface Sql {
   /**
    * Runs one statement. `bigint` columns come as numbers (all of ours stay below 2⁵³), `timestamptz` as Date,
@@ -54,21 +54,21 @@ export interface Sql {
   query<Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>): Promise<Row[]>;
 }
 
-/** The same, with all statements planned for their values. */
+/** The same, with all statements planned anew for their values. */
 export function planningEachTime(sql: Sql): Sql {
   return { query: (statement, ...given) => sql.query({ ...statement, planEachTime: true }, ...given) };
 }
 
-/** A transaction: what writes takes one of these, so that nothing can be written outside. */
+/** A transaction. Functions that write take one of these, so that nothing can be written outside a transaction. */
 export interface Tx extends Sql {
   readonly inTransaction: true;
-  /** For what tells of the transaction, after its commit. */
+  /** Where to publish hints about the transaction, after its commit. */
   readonly hints: HintBus;
-  /** Has something done once the transaction has committed, before its caller goes on. Nothing of it is an error then. */
+  /** Runs a task after the commit, before the transaction's caller goes on. Errors of the task are ignored. */
   afterCommit(task: () => unknown): void;
 }
 
-/** Told of every statement before it runs, with its values unless Prisma runs it: for tests. */
+/** Called before every statement, with its values unless Prisma runs it: for tests. */
 export type StatementObserver = (statement: Statement, values?: readonly unknown[]) => void;
 
 export const INT8 = 20;

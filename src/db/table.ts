@@ -8,7 +8,7 @@ type ColumnOf<T extends Table, Field extends keyof T> = T[Field] extends readonl
   : never;
 /** The columns as a statement returns them. */
 export type PickedColumns<T extends Table, Field extends keyof T> = { readonly [F in Field as ColumnOf<T, F>]: T[F][1] };
-/** What is made of a row: a value by each of Prisma's names. */
+/** A decoded row: a value under each of Prisma's names. */
 export type RecordOf<T extends Table, Field extends keyof T = keyof T> = { [F in Field]: ValueOf<T[F][1]> };
 
 /** Some columns of a table. */
@@ -16,7 +16,7 @@ export interface Picked<T extends Table, Field extends keyof T> {
   /** For a select list. */
   readonly list: string;
   readonly columns: PickedColumns<T, Field>;
-  /** A row that has these columns, under Prisma's names; what else the row has is left out. */
+  /** Reads these columns of a row under Prisma's names, and leaves out its other columns. */
   readonly decode: (row: { [F in Field as ColumnOf<T, F>]: ValueOf<T[F][1]> }) => RecordOf<T, Field>;
 }
 

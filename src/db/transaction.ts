@@ -7,24 +7,24 @@ import type { Sql, Tx } from './sql.ts';
 const RETRIED = new Set(['40001', '40P01']); // serialization failure, deadlock
 const ATTEMPTS = 4;
 
-/** What an attempt hands out. */
+/** What an attempt passes to its body. */
 interface Committable {
-  /** To be called after the commit; never rejects. */
+  /** Called after the commit; never rejects. */
   committed(): Promise<void>;
 }
 
-/** One attempt: begins, runs, commits, and rolls back whatever fails. */
+/** One attempt: begins, runs, commits; rolls back if anything fails. */
 export type Attempt<X> = <T>(run: (tx: X) => Promise<T>) => Promise<T>;
 
 /**
- * Runs a transaction, and again from its beginning after a serialization failure or a deadlock: `run` must have no other
- * effect than its statements.
+ * Runs a transaction, and repeats it after a serialization failure or a deadlock: `run` must have no effects but its
+ * statements.
  */
 export async function withRetries<X extends Committable, T>(attempt: Attempt<X>, run: (tx: X) => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
       const [result, tx] = await attempt(async (tx) => [await run(tx), tx] as const);
-      // The connection is free again: what comes now may ask the database.
+      // The connection is free again: these tasks may use the database.
       await tx.committed();
       return result;
     } catch (error) {
@@ -34,7 +34,7 @@ export async function withRetries<X extends Committable, T>(attempt: Attempt<X>,
   }
 }
 
-/** A transaction on one connection. What is left for after its commit belongs to this attempt: another begins without. */
+/** A transaction on one connection. Its tasks for after the commit belong to this attempt: a retry begins with none. */
 export class OpenTx implements Tx {
   readonly inTransaction = true;
   readonly hints: HintBus;
@@ -55,7 +55,7 @@ export class OpenTx implements Tx {
     this.#tasks.push(task);
   }
 
-  /** Does what was left for after the commit. The commit stands whatever comes of it. */
+  /** Runs the tasks for after the commit. Their failures are ignored: the commit stands. */
   async committed(): Promise<void> {
     await Promise.allSettled(this.#tasks.map(async (task) => task()));
   }
@@ -64,7 +64,7 @@ export class OpenTx implements Tx {
 /** How many may wait for one key of a KeyedQueue. */
 export const MAX_WAITING_WRITERS = 1_000;
 
-/** Lets one caller a key in at a time, in the order of arrival, before it takes a connection. */
+/** Admits one caller at a time for each key, in the order of arrival, before it takes a connection. */
 export class KeyedQueue {
   readonly #tails = new Map<string, { last: Promise<unknown>; waiting: number }>();
   readonly #maxWaiting: number;

@@ -1,15 +1,15 @@
 /**
- * A type of PostgreSQL, with what the drivers make of its values in JavaScript. Statements name the types of their
- * parameters and of their columns with these; the test of all statements holds them against what the database says.
+ * A PostgreSQL type, with the JavaScript type of its values. Statements declare their parameters and columns with these; the
+ * test of all statements compares them with what the database reports.
  */
 export interface SqlType<T = unknown> {
-  /** As PostgreSQL names it. */
+  /** Its name in PostgreSQL. */
   readonly name: string;
-  /** What PostgreSQL knows it by. */
+  /** Its object id in PostgreSQL. */
   readonly oid: number;
-  /** Whether a value may be null: the schema says so, the database does not for what a statement returns. */
+  /** Whether a value may be null: this comes from the schema, since the database does not report it for a statement. */
   readonly nullable: boolean;
-  /** Never set: it keeps the type of the values. */
+  /** Never set: it carries the type of the values. */
   readonly values?: T;
 }
 
@@ -19,7 +19,7 @@ function type<T>(name: string, oid: number): SqlType<T> {
 
 export const bool = type<boolean>('bool', 16);
 export const bytea = type<Uint8Array>('bytea', 17);
-/** Below 2⁵³ in everything that is ours. */
+/** Ours are all below 2⁵³. */
 export const int8 = type<number>('int8', 20);
 export const int2 = type<number>('int2', 21);
 export const int4 = type<number>('int4', 23);
@@ -30,7 +30,7 @@ export const date = type<Date>('timestamptz', 1184);
 export const uuid = type<string>('uuid', 2950);
 /** A name in the catalogs. */
 export const catalogName = type<string>('name', 19);
-/** Of functions that are called for their effect. */
+/** The result of functions that are called for their effect. */
 export const nothing = type<unknown>('void', 2278);
 
 /** Parsed; as a parameter it is text. */
@@ -51,7 +51,7 @@ export function nullable<T>(of: SqlType<T>): SqlType<T | null> {
   return { ...of, nullable: true } as SqlType<T | null>;
 }
 
-/** The columns of a left join, all null where it found nothing. */
+/** The columns of a left join, which are all null where nothing matched. */
 export function nullableColumns<C extends Columns>(columns: C) {
   return Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, nullable(type)])) as {
     readonly [Name in keyof C]: SqlType<ValueOf<C[Name]> | null>;

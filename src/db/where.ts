@@ -14,7 +14,7 @@ export function bound<T>(type: SqlType<T>, value: NoInfer<T>): Bound {
 
 const registered = new Set<string>();
 
-/** What the names of all statements with several forms begin with that the loaded modules have. */
+/** The families of the loaded modules: the beginnings of the names of all statements with several forms. */
 export const registeredFamilies: ReadonlySet<string> = registered;
 
 /** Registers a statement with several forms: all of their names begin with `name`. */
@@ -24,7 +24,7 @@ export function family(name: string): { readonly family: string } {
 }
 
 /**
- * The conditions of a statement that has several forms: its parameters, and a name that tells the forms apart.
+ * The conditions of a statement that has several forms: its parameters, and a name that distinguishes the forms.
  * `and` returns a new one.
  */
 export class Where {
@@ -33,7 +33,7 @@ export class Where {
   readonly text: string;
   readonly bound: readonly Bound[];
 
-  /** @param form tells apart the forms that begin with other conditions; '' where there is one beginning */
+  /** @param form distinguishes forms that begin with different conditions; '' if all begin with the same */
   constructor({ family }: { readonly family: string }, form: string, text: string, ...values: readonly Bound[]) {
     this.family = family;
     this.name = form ? `${family}_${form}` : family;

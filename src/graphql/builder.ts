@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { complexityError, MAX_DEPTH, MAX_NODES, NODE } from './limits.ts';
 import { NODE_OPTIONS } from './node.ts';
 
-/** The schema under construction. It knows no type of the domain: those stand in their own files. */
+/** The schema under construction. It knows no type of the domain: those are in their own files. */
 export const builder = new SchemaBuilder<{
   Context: Context;
   DefaultFieldNullability: false;
@@ -25,7 +25,7 @@ export const builder = new SchemaBuilder<{
   complexity: {
     defaultComplexity: 0,
     defaultListMultiplier: 1,
-    // Less than one more node: what is selected of an object besides its nodes weighs next to nothing.
+    // Less than one more node: fields other than nodes weigh next to nothing.
     limit: { complexity: (MAX_NODES + 1) * NODE - 1, depth: MAX_DEPTH },
     complexityError,
   },
@@ -37,13 +37,13 @@ export const builder = new SchemaBuilder<{
     afterArgOptions: { description: PAGE_ARGS.after },
     lastArgOptions: { description: PAGE_ARGS.last },
     beforeArgOptions: { description: PAGE_ARGS.before },
-    nodeTypeOptions: { description: 'An object with an id of its own, to be read again by `node`.' },
-    idFieldOptions: { description: 'Unique among all objects of the app; for `node` and for caches.' },
+    nodeTypeOptions: { description: 'An object with an id of its own, by which `node` reads it again.' },
+    idFieldOptions: { description: 'An id that is unique in the app, for `node` and for caches.' },
     edgesFieldOptions: { description: 'The items of the page, in order, each with its cursor.', nullable: false },
     nodeFieldOptions: { description: 'The item.', nullable: false },
-    cursorFieldOptions: { description: 'The place of the item in this list, for `after` and `before`.' },
-    pageInfoFieldOptions: { description: 'What lies around the page.' },
-    pageInfoTypeOptions: { description: 'Where a page begins and ends, and what lies around it.' },
+    cursorFieldOptions: { description: 'The position of the item in this list, for `after` and `before`.' },
+    pageInfoFieldOptions: { description: 'Where the page begins and ends, and whether there are items before and after it.' },
+    pageInfoTypeOptions: { description: 'Where a page begins and ends, and whether there are items before and after it.' },
     hasNextPageFieldOptions: { description: 'Whether items follow this page.' },
     hasPreviousPageFieldOptions: { description: 'Whether items come before this page.' },
     startCursorFieldOptions: { description: 'The cursor of the first item; null: the page is empty.' },
@@ -52,7 +52,7 @@ export const builder = new SchemaBuilder<{
 });
 
 builder.queryType({ description: 'What can be read. Needs a token with the scope READ.' });
-builder.mutationType({ description: 'The operations. Each is one transaction: all of it happens, or nothing.' });
+builder.mutationType({ description: 'The operations. Each is one transaction: it happens as a whole or not at all.' });
 
 builder.scalarType('DateTime', {
   description: "A time by the database's clock: RFC 3339 in UTC with milliseconds, like `2026-01-31T12:00:00.000Z`.",

@@ -25,7 +25,7 @@ const VideoResolution = builder.enumType('VideoResolution', {
 export const CallSettingsType = builder.objectRef<CallSettings>('CallSettings').implement({
   description: "The settings of a group's calls.",
   fields: (t) => ({
-    flags: t.exposeInt('flags', { description: 'A bitmask for the call server; kept as it was given.' }),
+    flags: t.exposeInt('flags', { description: 'A bitmask for the call server, stored as given.' }),
     resolution: t.field({
       type: VideoResolution,
       description: 'The resolution of video.',
@@ -38,11 +38,11 @@ export const CallSettingsType = builder.objectRef<CallSettings>('CallSettings').
 export const CallSettingsInputType = builder.inputType('CallSettingsInput', {
   description: "The settings of a group's calls; what is left out stays.",
   fields: (t) => ({
-    flags: t.int({ description: 'A bitmask for the call server; kept as given.' }),
+    flags: t.int({ description: 'A bitmask for the call server, stored as given.' }),
     resolution: t.field({ type: VideoResolution, description: 'The resolution of video.' }),
     maxDuration: t.int({ description: 'The longest call, 0 to 2³¹−1 seconds; null or 0: unlimited.' }),
     default: t.boolean({
-      description: 'true puts all three back to the defaults (0, DEFAULT, unlimited); then nothing else may be given.',
+      description: 'true resets all three to the defaults (0, DEFAULT, unlimited); then nothing else may be given.',
     }),
   }),
 });

@@ -20,14 +20,14 @@ import { AdminRights, MemberPermissionsType, namedLevels, Permissions } from './
 import { plainSettingFields } from './plain-settings.ts';
 import { GroupRef } from './refs.ts';
 
-type RecordOf<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
+type RecordOfKind<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
 
 const KIND_DESCRIPTIONS: Record<ChangeKind, string> = {
-  GROUP_ADDED: 'The group was made.',
-  GROUP_UPDATED: 'Its settings changed.',
-  GROUP_DELETED: 'It was deleted.',
-  GROUP_STARTED: 'Its start was reached.',
-  GROUP_EXPIRED: 'Its expiry was reached.',
+  GROUP_ADDED: 'The group was created.',
+  GROUP_UPDATED: "The group's settings changed.",
+  GROUP_DELETED: 'The group was deleted.',
+  GROUP_STARTED: 'The group started.',
+  GROUP_EXPIRED: 'The group expired.',
   MEMBERS_ADDED: 'Members joined.',
   MEMBERS_UPDATED: 'Permissions, rights or entries of members changed.',
   MEMBERS_REMOVED: 'Members left.',
@@ -48,7 +48,7 @@ export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSetti
     flags: t.exposeInt('flags', { description: 'The bitmask, as in Group.flags.' }),
     validity: t.field({
       type: ValidityType,
-      description: 'When it was to be in force.',
+      description: 'When the group was to be in force.',
       resolve: ({ startsAt, expiresAt, extension }) => ({
         startsAt: new Date(startsAt),
         expiresAt: new Date(expiresAt),
@@ -76,7 +76,7 @@ export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSetti
       resolve: ({ types }) => types.map(([type]) => type),
     }),
     storesMessages: t.boolean({
-      description: 'Whether messages were to be kept.',
+      description: 'Whether messages were to be stored.',
       resolve: ({ flags }) => !(flags & Flag.NOT_STORED),
     }),
     loopsBack: t.boolean({
@@ -92,17 +92,17 @@ export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSetti
 });
 
 export const ChangedMember = builder.objectRef<RecordedMember>('ChangedMember').implement({
-  description: 'A member, or its entry for a message type, as it was at that version. For members who left see MembersRemoved.',
+  description: 'A member, or its entry for a message type, as it was at that version. For members that left see MembersRemoved.',
   fields: (t) => ({
     address: t.string({ description: 'The address.', resolve: ([address]) => address }),
     messageType: t.int({
       description: '0: the member itself; above 0: its entry for that message type.',
       resolve: ([, type]) => type,
     }),
-    present: t.boolean({ description: 'false: the entry is gone.', resolve: ([, , present]) => present }),
+    present: t.boolean({ description: 'false: the entry was removed.', resolve: ([, , present]) => present }),
     permissions: t.field({
       type: MemberPermissionsType,
-      description: 'Its own permissions, or those of the entry, of which only `send` and `recv` mean something.',
+      description: 'Its own permissions, or those of the entry, of which only `send` and `recv` have a meaning.',
       resolve: ([, type, , bits]) => (type === 0 ? permissionsOf(bits) : entryPermissions(0, bits)),
     }),
     admin: t.field({
@@ -129,33 +129,34 @@ function typeNameOf(event: ChangeEvent): string {
   return { snapshot: 'GroupSnapshot', ready: 'Ready', checkpoint: 'Checkpoint' }[event.type];
 }
 
-/** Half of what a record may bear: it has one of these lists only, and a page of 50 may be asked for all of them. */
+/** Half of a record's maximum: a record has only one of these lists, though an operation selects all, and pages of 50 must fit. */
 const MEMBERS_COMPLEXITY = { field: (MEMBERS_A_RECORD / 2) * NODE, multiplier: MEMBERS_A_RECORD / 2 };
 
-const gidOf = (event: ChangeEvent) => (event.type === 'change' ? event.record.gid : event.gid);
-const versionOf = (event: ChangeEvent) => (event.type === 'change' ? event.record.version : event.version);
+const eventGid = (event: ChangeEvent) => (event.type === 'change' ? event.record.gid : event.gid);
+const eventVersion = (event: ChangeEvent) => (event.type === 'change' ? event.record.version : event.version);
 const TEXTS = {
   gid: 'The number of the group.',
   version: "The number of the record in the group's log.",
-  due: 'When it was due; the record may be a little later.',
-  group: 'The group as it is now; null for whom may not see it now.',
+  due: 'When it was due; it may have been recorded a little later.',
+  group: 'The group as it is now; null if the viewer may not see it now.',
   memberCount: 'How many members the group had after this record.',
   settings: 'The settings as they were at that version.',
 };
 
 export const GroupChange = builder.interfaceRef<ChangeEvent>('GroupChange').implement({
-  description: 'Something that a stream of changes delivers.',
+  description: 'An event in a stream of changes.',
   resolveType: typeNameOf,
   fields: (t) => ({
     cursor: t.expose('cursor', {
       type: 'Cursor',
-      description: 'Go on from here: everything behind it is delivered, once and in order.',
+      description:
+        'The position after this event: a stream that continues from here delivers every later event once and in order.',
     }),
-    gid: t.id({ nullable: true, description: `${TEXTS.gid} null on Ready and Checkpoint of appChanges.`, resolve: gidOf }),
+    gid: t.id({ nullable: true, description: `${TEXTS.gid} null on Ready and Checkpoint of appChanges.`, resolve: eventGid }),
     version: t.int({
       nullable: true,
       description: `${TEXTS.version} null on Ready and Checkpoint of appChanges.`,
-      resolve: versionOf,
+      resolve: eventVersion,
     }),
     at: t.field({
       type: 'DateTime',
@@ -164,28 +165,28 @@ export const GroupChange = builder.interfaceRef<ChangeEvent>('GroupChange').impl
     }),
     actor: t.string({
       nullable: true,
-      description: 'The user who did it; null: the application, or the gateway itself.',
+      description: 'The user who made the change; null: the application, or the gateway itself.',
       resolve: (event) => (event.type === 'change' ? event.record.actor : null),
     }),
   }),
 });
 
-/** A type for the events of one kind; its gid and version are always there. */
+/** A type for the events of one kind, whose gid and version are never null. */
 function changeType<Kind extends ChangeKind>(kind: Kind, description: string) {
   return builder.objectRef<ChangeEvent>(TYPE_NAMES[kind]).implement({
     description,
     interfaces: [GroupChange],
     isTypeOf: (event) => typeNameOf(event as ChangeEvent) === TYPE_NAMES[kind],
     fields: (t) => ({
-      gid: t.id({ description: TEXTS.gid, resolve: (event) => gidOf(event) as number }),
-      version: t.int({ description: TEXTS.version, resolve: (event) => versionOf(event) as number }),
+      gid: t.id({ description: TEXTS.gid, resolve: (event) => eventGid(event) as number }),
+      version: t.int({ description: TEXTS.version, resolve: (event) => eventVersion(event) as number }),
     }),
   });
 }
 
 /** The record of an event of that kind. */
-function recordOf<Kind extends ChangeKind>(event: ChangeEvent): RecordOf<Kind> {
-  return (event as Extract<ChangeEvent, { type: 'change' }>).record as RecordOf<Kind>;
+function recordOf<Kind extends ChangeKind>(event: ChangeEvent): RecordOfKind<Kind> {
+  return (event as Extract<ChangeEvent, { type: 'change' }>).record as RecordOfKind<Kind>;
 }
 
 for (const kind of ['GROUP_ADDED', 'GROUP_UPDATED'] as const) {
@@ -205,7 +206,7 @@ for (const kind of ['GROUP_ADDED', 'GROUP_UPDATED'] as const) {
       ? {
           changed: t.stringList({
             description:
-              'What changed: fields of GroupSettings, dotted, like `name`, `validity.expiresAt`, `permissions.send`, `permissions(7).send`, or `permissions(7)` where a set was dropped.',
+              'What changed: the dotted names of fields of GroupSettings, like `name`, `validity.expiresAt`, `permissions.send`, `permissions(7).send`, or `permissions(7)` where a set was dropped.',
             resolve: (event) => recordOf<'GROUP_UPDATED'>(event).changed,
           }),
         }
@@ -213,7 +214,7 @@ for (const kind of ['GROUP_ADDED', 'GROUP_UPDATED'] as const) {
   }));
 }
 
-changeType('GROUP_DELETED', 'The group was deleted. Its stream completes behind this.');
+changeType('GROUP_DELETED', 'The group was deleted. Its stream completes after this.');
 
 for (const kind of ['GROUP_STARTED', 'GROUP_EXPIRED'] as const) {
   builder.objectFields(changeType(kind, KIND_DESCRIPTIONS[kind]), (t) => ({
@@ -225,7 +226,7 @@ for (const kind of ['MEMBERS_ADDED', 'MEMBERS_UPDATED'] as const) {
   builder.objectFields(changeType(kind, KIND_DESCRIPTIONS[kind]), (t) => ({
     members: t.field({
       type: [ChangedMember],
-      description: 'They, at most 1,000.',
+      description: 'The members, at most 1,000.',
       complexity: MEMBERS_COMPLEXITY,
       resolve: (event) => recordOf<typeof kind>(event).members,
     }),
@@ -235,7 +236,7 @@ for (const kind of ['MEMBERS_ADDED', 'MEMBERS_UPDATED'] as const) {
 
 builder.objectFields(changeType('MEMBERS_REMOVED', KIND_DESCRIPTIONS.MEMBERS_REMOVED), (t) => ({
   addresses: t.stringList({
-    description: 'They, at most 1,000.',
+    description: 'Their addresses, at most 1,000.',
     complexity: MEMBERS_COMPLEXITY,
     resolve: (event) => recordOf<'MEMBERS_REMOVED'>(event).addresses,
   }),
@@ -245,26 +246,28 @@ builder.objectFields(changeType('MEMBERS_REMOVED', KIND_DESCRIPTIONS.MEMBERS_REM
 type Snapshot = Extract<ChangeEvent, { type: 'snapshot' }>;
 
 builder.objectRef<Snapshot>('GroupSnapshot').implement({
-  description: 'A part of the group as it is: all parts together are its members. Part 1 means: drop what you have.',
+  description: 'A part of the current state of a group: all parts together have all members. On part 1 drop what you have.',
   interfaces: [GroupChange],
   isTypeOf: (event) => typeNameOf(event as ChangeEvent) === 'GroupSnapshot',
   fields: (t) => ({
     gid: t.exposeID('gid', { description: TEXTS.gid }),
-    version: t.exposeInt('version', { description: 'The version before the first part; the changes behind it follow the last.' }),
-    page: t.exposeInt('page', { description: 'The number of the part, from 1 on.' }),
+    version: t.exposeInt('version', {
+      description: 'The version before the first part; later changes follow after the last part.',
+    }),
+    page: t.exposeInt('page', { description: 'The number of the part, beginning with 1.' }),
     settings: t.field({ type: GroupSettingsType, description: 'The settings.', resolve: ({ settings }) => settings }),
     group: t.field({
       type: GroupRef,
       description: 'The group as it is now.',
       resolve: async ({ gid }, _, { load }) => {
         const group = await load.group.load(gid);
-        if (!group) throw new GroupNotFoundError(gid); // deleted, or left, just now: the change follows
+        if (!group) throw new GroupNotFoundError(gid); // just deleted, or left: the change follows
         return group;
       },
     }),
     members: t.field({
       type: [ChangedMember],
-      description: 'Members with their entries for message types, at most 1,000 in all.',
+      description: 'Members and their entries for message types, together at most 1,000.',
       resolve: ({ members }) => members,
     }),
   }),

@@ -14,16 +14,16 @@ import type { Group, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';
 
-/** What resolvers get. The database is passed on to services, never called. */
+/** The context of resolvers. They pass the database on to services and never call it. */
 export interface Context {
   readonly db: Database;
   readonly requestId: string;
   readonly viewer: Viewer;
-  /** What is watched on this gateway. */
+  /** For streams. */
   readonly hub: WatchHub;
-  /** Where an SSE client that comes back wants to go on. */
+  /** The cursor from which an SSE client that reconnects wants to continue. */
   readonly lastEventId?: string | null;
-  /** The cursor of the event that is being delivered; its transport takes it from here. */
+  /** The cursor of the event that is being delivered, for its transport. */
   cursor?: string;
   /** Batches and caches reads within one request; a mutation begins with fresh ones. */
   load: Loaders;
@@ -35,11 +35,11 @@ export interface Loaders {
   member: DataLoader<MemberKey, Member | undefined, string>;
   entry: DataLoader<EntryKey, number | undefined, string>;
   standing: DataLoader<EntryKey, Standing | undefined, string>;
-  /** A page of the members of groups that the viewer sees: one statement for all groups with the same arguments. */
+  /** A page of a group's members: one statement for all groups with the same arguments. The viewer must see the groups. */
   members(gid: number, args: MemberPageArgs): Promise<Page<Member>>;
-  /** The same of the records of their changes. */
+  /** The same for change records. */
   changes(gid: number, args: HistoryArgs): Promise<Page<RecordedChange>>;
-  /** The same of those who are allowed something. */
+  /** The same for the members that are allowed an action. */
   allowed(group: Group, args: AllowedArgs): Promise<Page<Member>>;
   /** A user, for a viewer that may see users; by address, whatever that is. */
   user: DataLoader<string, User | undefined>;
@@ -49,15 +49,15 @@ export interface Loaders {
   tokensOf(address: string, args: PageArgs): Promise<Page<ViewerToken>>;
 }
 
-/** @param viewer null only for an operation that asks for the schema alone, which calls no resolver of ours */
+/** @param viewer null only for an operation that selects only the schema, which calls no resolver of ours */
 export function createContext({ viewer, ...given }: Omit<Context, 'viewer' | 'load'> & { viewer: Viewer | null }): Context {
   return { ...given, viewer: viewer as Viewer, load: viewer ? createLoaders(given.db, viewer) : ({} as Loaders) };
 }
 
 const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPage: () => false, hasPreviousPage: () => false });
 
-/** Loaders of a user that has just left the group that its payload tells of: it sees the settings, and of members itself. */
-export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
+/** Loaders for the payload of a user that has just left the group: it sees the settings, and of the members only itself. */
+export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
   const { types, standing } = createLoaders(db, viewer);
   return {
@@ -80,29 +80,45 @@ export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
 const memberKey = ({ gid, address }: MemberKey) => `${gid} ${address}`;
 const entryKey = (key: EntryKey) => `${key.messageType} ${memberKey(key)}`;
 
-/** As many pages as one statement may read; each reads one item more than it gives. */
+/** As many pages as one statement may read; each page reads one item more than it returns. */
 const pagesAtOnce = (args: PageArgs) => ({ maxBatchSize: Math.max(1, Math.floor(ROWS_A_STATEMENT / (pageSize(args) + 1))) });
 
-/** Reads a page for each key: a loader for each set of arguments, with as many keys a statement as that may read. */
-function pagesBy<Key, Args extends PageArgs, T, CacheKey = Key>(
-  read: (keys: readonly Key[], args: Args) => Promise<(Page<T> | Error)[]>,
-  options: { cacheKeyFn?: (key: Key) => CacheKey } = {},
-): (key: Key, args: Args) => Promise<Page<T>> {
-  const loaders = new Map<string, DataLoader<Key, Page<T>, CacheKey>>();
-  return (key, args) => {
-    const asked = JSON.stringify(args);
-    let loader = loaders.get(asked);
-    if (!loader) {
-      loader = new DataLoader((keys) => read(keys, args), { ...pagesAtOnce(args), ...options });
-      loaders.set(asked, loader);
-    }
-    return loader.load(key);
+/** A loader for each set of arguments, made when it is first needed. */
+function byArguments<Args, Loader>(make: (args: Args) => Loader): (args: Args) => Loader {
+  const loaders = new Map<string, Loader>();
+  return (args) => {
+    const key = JSON.stringify(args);
+    const loader = loaders.get(key) ?? make(args);
+    loaders.set(key, loader);
+    return loader;
   };
 }
 
 export function createLoaders(db: Database, viewer: Viewer): Loaders {
   const { appId } = viewer;
   const rows = { maxBatchSize: ROWS_A_STATEMENT };
+  const members = byArguments(
+    (args: MemberPageArgs) =>
+      new DataLoader((gids: readonly number[]) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args)),
+  );
+  const changes = byArguments(
+    (args: HistoryArgs) => new DataLoader((gids: readonly number[]) => pageHistories(db, viewer, gids, args), pagesAtOnce(args)),
+  );
+  const allowed = byArguments(
+    (args: AllowedArgs) =>
+      new DataLoader((groups: readonly Group[]) => pageAllowed(db, appId, groups, args), {
+        ...pagesAtOnce(args),
+        cacheKeyFn: ({ gid }) => gid,
+      }),
+  );
+  const groupsOf = byArguments(
+    (args: GroupPageArgs) =>
+      new DataLoader((addresses: readonly string[]) => pageGroupsOf(db, viewer, addresses, args), pagesAtOnce(args)),
+  );
+  const tokensOf = byArguments(
+    (args: PageArgs) =>
+      new DataLoader((addresses: readonly string[]) => pageTokensOf(db, viewer, addresses, args), pagesAtOnce(args)),
+  );
   return {
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
@@ -121,16 +137,14 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     ),
     entry: new DataLoader((keys) => findEntries(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
     standing: new DataLoader((keys) => findStandings(db, appId, keys), { ...rows, cacheKeyFn: entryKey }),
-    members: pagesBy((gids: readonly number[], args: MemberPageArgs) => pageMembersOfMany(db, appId, gids, args)),
-    changes: pagesBy((gids: readonly number[], args: HistoryArgs) => pageHistories(db, viewer, gids, args)),
-    allowed: pagesBy((groups: readonly Group[], args: AllowedArgs) => pageAllowed(db, appId, groups, args), {
-      cacheKeyFn: ({ gid }) => gid,
-    }),
+    members: (gid, args) => members(args).load(gid),
+    changes: (gid, args) => changes(args).load(gid),
+    allowed: (group, args) => allowed(args).load(group),
     user: new DataLoader(async (addresses) => {
       const found = await findUsers(db, viewer, addresses);
       return addresses.map((address) => found.get(address));
     }, rows),
-    groupsOf: pagesBy((addresses: readonly string[], args: GroupPageArgs) => pageGroupsOf(db, viewer, addresses, args)),
-    tokensOf: pagesBy((addresses: readonly string[], args: PageArgs) => pageTokensOf(db, viewer, addresses, args)),
+    groupsOf: (address, args) => groupsOf(args).load(address),
+    tokensOf: (address, args) => tokensOf(args).load(address),
   };
 }

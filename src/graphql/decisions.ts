@@ -13,10 +13,10 @@ import { GroupRef } from './refs.ts';
 const action = (value: ActionName, description: string) => ({ value, description });
 
 export const ActionType = builder.enumType('Action', {
-  description: 'What somebody may do in a group. PUB, SUB and LIST never look at the message type.',
+  description: 'What an address may do in a group. PUB, SUB and LIST do not depend on the message type.',
   values: {
     SEND: action('send', 'Send a message.'),
-    RECV: action('recv', 'Receive a message; in a round-robin group, come to be the one that receives it.'),
+    RECV: action('recv', 'Receive a message; in a round-robin group, be the one that receives it in turn.'),
     PUB: action('pub', 'Publish audio and video in a call of the group.'),
     SUB: action('sub', 'Subscribe to audio and video in a call of the group.'),
     LIST: action('list', "See who is in the group's call."),
@@ -24,7 +24,7 @@ export const ActionType = builder.enumType('Action', {
 });
 
 const DecisionReasonType = builder.enumType('DecisionReason', {
-  description: 'The rule that settled a decision: the first no; without one, the narrowest yes.',
+  description: 'The rule that decided: the first that refuses; if none does, the narrowest that allows.',
   values: Object.fromEntries(DECISION_REASONS.map(([name, description]) => [name, { description }])) as Record<
     DecisionReason,
     { description: string }
@@ -32,39 +32,39 @@ const DecisionReasonType = builder.enumType('DecisionReason', {
 });
 
 const DecisionRuleType = builder.objectRef<DecisionRule>('DecisionRule').implement({
-  description: 'A rule that a decision looked at.',
+  description: 'A rule that was checked for a decision.',
   fields: (t) => ({
     rule: t.exposeString('rule', {
       description:
         'Which rule: `state`; a level of the group, like `permissions.send`; a level of a message type, like `permissions(7).send`.',
     }),
-    passed: t.exposeBoolean('passed', { description: 'Whether it says yes.' }),
-    detail: t.exposeString('detail', { description: 'What it found, in English, for a log or a developer.' }),
+    passed: t.exposeBoolean('passed', { description: 'Whether the rule allows it.' }),
+    detail: t.exposeString('detail', { description: 'What was found, in English, for a log or a developer.' }),
   }),
 });
 
 export const PermissionDecision = builder.objectRef<Decision>('PermissionDecision').implement({
-  description: 'Whether somebody may do something in a group now, and why.',
+  description: 'Whether an address may do something in a group now, and why.',
   fields: (t) => ({
-    allowed: t.exposeBoolean('allowed', { description: 'Whether it may.' }),
-    reason: t.field({ type: DecisionReasonType, description: 'The rule that settled it.', resolve: ({ reason }) => reason }),
+    allowed: t.exposeBoolean('allowed', { description: 'Whether the address may do it.' }),
+    reason: t.field({ type: DecisionReasonType, description: 'The rule that decided.', resolve: ({ reason }) => reason }),
     rules: t.field({
       type: [DecisionRuleType],
       description:
-        "Every rule looked at, in order: the state, the group's level, the level of the message type. None is looked at after the first no.",
+        "Every rule that was checked, in order: the state, the group's level, the level of the message type. None is checked after the first that refuses.",
       resolve: ({ rules }) => rules,
     }),
   }),
 });
 
 const TEXTS = {
-  address: 'The address, a member or not.',
-  action: 'What it wants to do.',
+  address: 'The address, whether or not it is a member.',
+  action: 'The action.',
   messageType: 'The message type, 0 to 2³¹−1; 0 is the ordinary one.',
 };
 
 const PermissionCheck = builder.inputType('PermissionCheck', {
-  description: 'A question: may this address do this in this group?',
+  description: 'The question whether an address may do something in a group.',
   fields: (t) => ({
     gid: t.id({ required: true, description: 'The number of the group.' }),
     address: t.string({ required: true, description: TEXTS.address }),
@@ -95,11 +95,11 @@ builder.objectFields(GroupRef, (t) => ({
   allowed: t.field({
     type: MemberConnection,
     description:
-      'The members for whom `permission` says yes now, by address. Its cursors are those of `members` by ADDRESS. In a round-robin group RECV lists who may come to be the one receiver.',
+      'The members that `permission` allows the action now, by address. The cursors are those of `members` by ADDRESS. In a round-robin group RECV lists the candidates for the one receiver.',
     args: {
-      action: t.arg({ type: ActionType, required: true, description: 'What they may do.' }),
+      action: t.arg({ type: ActionType, required: true, description: 'The action.' }),
       messageType: t.arg.int({ defaultValue: 0, description: TEXTS.messageType }),
-      except: t.arg.string({ description: 'An address to leave out, like that of a sender.' }),
+      except: t.arg.string({ description: "An address to leave out, like the sender's." }),
       first: t.arg.int({ description: 'How many, 1 to 1,000; default 50.' }),
       after: t.arg.string({ description: PAGE_ARGS.after }),
     },
@@ -113,7 +113,7 @@ builder.queryFields((t) => ({
     type: [PermissionDecision],
     nullable: { list: false, items: true },
     description:
-      'Whether addresses may do something in groups now, and why: the answers in the order of the checks; null where the group does not exist, or the viewer may not see it. A user may ask about its own address also in a group that it is not in, where a level is ANYONE.',
+      'Whether addresses may do something in groups now, and why: the decisions in the order of the checks; null if the group does not exist, or the viewer may not see it. A user may also ask about its own address in a group that it is not in, if one of the group’s levels is ANYONE.',
     args: {
       checks: t.arg({ type: [PermissionCheck], required: true, description: `The questions, at most ${MAX_CHECKS}.` }),
     },

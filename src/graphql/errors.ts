@@ -17,7 +17,7 @@ import {
 import { builder } from './builder.ts';
 
 const ErrorCode = builder.enumType('ErrorCode', {
-  description: 'What kind of answer a typed error is.',
+  description: 'The kinds of typed errors.',
   values: {
     INVALID_INPUT: { description: 'A value of the input is wrong; `issues` says which.' },
     GROUP_NOT_FOUND: { description: 'There is no such group, or the viewer may not see it.' },
@@ -25,7 +25,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
     VERSION_CONFLICT: { description: 'The group is not at the version that `ifVersion` names.' },
     IDEMPOTENCY_CONFLICT: { description: 'The idempotency key was used with another input.' },
     LAST_OWNER: { description: 'The last owner can neither leave nor give up ownership.' },
-    NOT_A_MEMBER: { description: 'An address that has to be a member is none.' },
+    NOT_A_MEMBER: { description: 'An address that must be a member is not.' },
     MESSAGE_REFUSED: { description: 'The sender may not send the message; `decision` says why.' },
     TOKEN_NOT_FOUND: { description: 'The app has no such token, or it was revoked already.' },
   } as const,
@@ -47,7 +47,7 @@ const Issue = builder.objectRef<InputIssue>('InputIssue').implement({
   description: 'What is wrong with one value of the input.',
   fields: (t) => ({
     path: t.exposeStringList('path', {
-      description: 'Where the value stands, from the argument on, like `["input", "members", "0", "addresses", "3"]`.',
+      description: 'The path of the value, from the argument on, like `["input", "members", "0", "addresses", "3"]`.',
     }),
     message: t.exposeString('message', { description: 'What is wrong with it, and what is allowed.' }),
   }),
@@ -68,7 +68,7 @@ builder.objectType(InvalidInputError, {
 
 builder.objectType(GroupNotFoundError, {
   name: 'GroupNotFound',
-  description: 'There is no such group, or the viewer may not see it: nothing tells the two apart.',
+  description: 'There is no such group, or the viewer may not see it: a caller cannot tell which.',
   interfaces: [ErrorInterface],
   fields: (t) => ({ gid: t.exposeID('gid', { description: 'The gid as it was given.' }) }),
 });
@@ -105,7 +105,7 @@ builder.objectType(LastOwnerError, {
 
 builder.objectType(NotAMemberError, {
   name: 'NotAMember',
-  description: 'Addresses that have to be members, or to have an entry for the message type, are none or have none.',
+  description: 'Addresses that must be members, or must have an entry for the message type, are not or have none.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     addresses: t.field({
@@ -128,7 +128,7 @@ export function unauthenticated(): GraphQLError {
   });
 }
 
-/** How an error that is no member of a result union reaches the caller; undefined: it must be masked. */
+/** What the caller gets of an error that is not in a result union; undefined: it must be masked. */
 export function publicError(error: unknown): { message: string; extensions: Record<string, unknown> } | undefined {
   if (error instanceof InvalidInputError)
     return { message: error.message, extensions: { code: error.code, issues: error.issues } };

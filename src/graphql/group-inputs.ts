@@ -9,23 +9,23 @@ const ValidityInput = builder.inputType('ValidityInput', {
   fields: (t) => ({
     start: t.int({
       description:
-        'Seconds from now until it starts. 0: now for a group that has not started, else no change. Alone it keeps the length.',
+        'Seconds from now until it starts. 0: now for a group that has not started, else no change. Without `duration` the length stays.',
     }),
     duration: t.int({
       description:
-        'Seconds from the start, or from now where that is later. 0: the default of 365 days for a new group, no change for another.',
+        'Seconds from the start, or from now if that is later. 0: the default of 365 days for a new group, no change for another.',
     }),
     extension: t.int({ description: 'Seconds by which activity extends it; null or 0: off.' }),
   }),
 });
 
 const MembersInput = builder.inputType('MembersInput', {
-  description: 'Addresses, with what is given to all of them.',
+  description: 'Addresses, with the permissions and rights that all of them get.',
   fields: (t) => ({
     addresses: t.stringList({
       required: true,
       description:
-        'Each 1 to 256 characters without comma, control character, or space at an end; each once in a request, which takes at most 100,000.',
+        'Each has 1 to 256 characters without comma, control character, or space at either end. Each may occur once in a request, which takes at most 100,000.',
     }),
     permissions: t.field({
       type: MemberPermissionsInputType,
@@ -41,16 +41,17 @@ const MembersInput = builder.inputType('MembersInput', {
 const TEXTS = {
   flags:
     'The bitmask of Group.flags; `permissions` and the three switches are applied after it. Unknown bits, and both bits of one pair, are refused.',
-  storesMessages: 'Whether messages are to be kept.',
+  storesMessages: 'Whether messages are to be stored.',
   loopsBack: 'Whether the sender gets a copy.',
   membersMayLeave: 'Whether members may remove themselves; owners always may.',
   gid: 'The number of the group.',
-  ifVersion: 'Do it only if the group is at this version; else VersionConflict.',
-  idempotencyKey: '1 to 255 printable ASCII characters: a repetition within 24 hours gets the first answer and changes nothing.',
+  ifVersion: 'The operation happens only if the group is at this version; else VersionConflict.',
+  idempotencyKey:
+    '1 to 255 printable ASCII characters: a repetition with the same key within 24 hours gets the first answer and changes nothing.',
 };
 
 export const GroupAddInput = builder.inputType('GroupAddInput', {
-  description: 'A new group. Everything may be left out.',
+  description: 'A new group. All fields are optional.',
   fields: (t) => ({
     ...plainSettingInputs(t, 'new'),
     flags: t.int({ description: TEXTS.flags }),
@@ -66,7 +67,7 @@ export const GroupAddInput = builder.inputType('GroupAddInput', {
 });
 
 export const GroupSetInput = builder.inputType('GroupSetInput', {
-  description: `Changes of a group: only what is given changes. null clears ${CLEARABLE_SETTINGS.join(' and ')}; elsewhere, except where it is said, null is refused.`,
+  description: `Changes of a group: only what is given changes. null clears ${CLEARABLE_SETTINGS.join(' and ')}; other fields refuse null unless they say otherwise.`,
   fields: (t) => ({
     gid: t.id({ required: true, description: TEXTS.gid }),
     ...plainSettingInputs(t, 'changed'),
@@ -78,13 +79,13 @@ export const GroupSetInput = builder.inputType('GroupSetInput', {
     membersMayLeave: t.boolean({ description: TEXTS.membersMayLeave }),
     messageType: t.int({
       description:
-        'What `permissions` and `members` are about. 0, the default: the group and its members; above 0: the set and the entries of that message type.',
+        'What `permissions` and `members` apply to. 0, the default: the group and its members; above 0: the set and the entries of that message type.',
     }),
     permissions: t.field({
       type: PermissionsInputType,
       description: 'Who may do what. null with a message type above 0 drops its set.',
     }),
-    members: t.field({ type: [MembersInput], description: 'Members to add, or to change where they are there.' }),
+    members: t.field({ type: [MembersInput], description: 'Members to add, or to change if they exist.' }),
     ifVersion: t.int({ description: TEXTS.ifVersion }),
     idempotencyKey: t.string({ description: TEXTS.idempotencyKey }),
   }),
@@ -100,19 +101,19 @@ export const GroupDelInput = builder.inputType('GroupDelInput', {
 });
 
 export const GroupEditMembersInput = builder.inputType('GroupEditMembersInput', {
-  description: 'Changes of the members of a group, or of their entries for a message type: all of it or none of it.',
+  description: 'Changes of the members of a group, or of their entries for a message type: all of them or none.',
   fields: (t) => ({
     gid: t.id({ required: true, description: TEXTS.gid }),
     messageType: t.int({
-      description: '0, the default: the members; above 0: their entries for that message type, which need a membership first.',
+      description: '0, the default: the members; above 0: their entries for that message type, which only members can have.',
     }),
-    add: t.field({ type: [MembersInput], description: 'Added, or changed where they are there.' }),
+    add: t.field({ type: [MembersInput], description: 'To add, or to change if they exist.' }),
     update: t.field({
       type: [MembersInput],
-      description: 'Changed; an address that is no member, or has no entry, is NotAMember.',
+      description: 'To change; an address that is not a member, or has no entry, is NotAMember.',
     }),
     remove: t.stringList({
-      description: 'Removed; one that is not there counts as nothing. With a message type only the entry goes.',
+      description: 'To remove; addresses that are not members are ignored. With a message type only the entry is removed.',
     }),
     ifVersion: t.int({ description: TEXTS.ifVersion }),
     idempotencyKey: t.string({ description: TEXTS.idempotencyKey }),

@@ -24,24 +24,24 @@ const STATE_DESCRIPTIONS: Record<GroupState, string> = {
   SCHEDULED: 'It has not started yet.',
   ACTIVE: 'It is in force.',
   PAUSED: 'It is in force but not active: nothing may be sent.',
-  EXPIRED: 'Its time is over. It can still be read, edited and given new validity.',
+  EXPIRED: 'It has expired. It can still be read, edited and given a new validity.',
 };
 
 export const GroupStateType = builder.enumType('GroupState', {
   description:
-    "Whether a group is in force, by the database's clock. In any state but ACTIVE nobody may send, receive, publish, subscribe or list.",
+    "Whether a group is in force, by the database's clock. In any state except ACTIVE nobody may send, receive, publish, subscribe or list.",
   values: forEachName(GROUP_STATES, (state) => ({ value: state, description: STATE_DESCRIPTIONS[state] })),
 });
 
 export const ValidityType = builder.objectRef<Validity>('Validity').implement({
   description: 'When a group is in force.',
   fields: (t) => ({
-    startsAt: t.expose('startsAt', { type: 'DateTime', description: 'From when on.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'Until when.' }),
+    startsAt: t.expose('startsAt', { type: 'DateTime', description: 'When it starts.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it expires.' }),
     extension: t.exposeInt('extension', {
       nullable: true,
       description:
-        'A message that is routed less than this many seconds before the expiry puts it off to this many seconds, and a minute, from then; null: off.',
+        'A message that is routed less than this many seconds before the expiry moves the expiry to this many seconds and one minute after the message; null: off.',
     }),
   }),
 });
@@ -51,7 +51,7 @@ builder.node(GroupRef, {
   id: { resolve: ({ gid }) => gid, parse: (text) => readGid(text).number },
   loadMany: (gids, { load }) => Promise.all(gids.map((gid) => load.group.load(gid))),
   fields: (t) => ({
-    gid: t.exposeID('gid', { description: 'Its number, a decimal string: from 1,000 on, below 2⁵³, never used again.' }),
+    gid: t.exposeID('gid', { description: 'Its number as a decimal string: at least 1000, below 2⁵³, never used again.' }),
     ...plainSettingFields(t),
     state: t.field({
       type: GroupStateType,
@@ -60,13 +60,13 @@ builder.node(GroupRef, {
     }),
     flags: t.exposeInt('flags', {
       description:
-        'The bitmask behind `permissions`, `storesMessages`, `loopsBack` and `membersMayLeave`: 0x1/0x2 send, 0x10/0x20 recv, 0x100/0x200 pub, 0x1000/0x2000 sub, 0x10000/0x20000 list (selected/anyone), 0x40 not stored, 0x80 loopback, 0x40000 no leaving, 0x8 members are added automatically (kept, without effect).',
+        'The bitmask that `permissions`, `storesMessages`, `loopsBack` and `membersMayLeave` are read from: 0x1/0x2 send, 0x10/0x20 recv, 0x100/0x200 pub, 0x1000/0x2000 sub, 0x10000/0x20000 list (selected/anyone), 0x40 not stored, 0x80 loopback, 0x40000 no leaving, 0x8 members are added automatically (kept, without effect).',
     }),
     validity: t.field({ type: ValidityType, description: 'When it is in force.', resolve: (group) => group }),
     permissions: t.field({
       type: Permissions,
       nullable: true,
-      description: 'Who may do what. null: there is no set of its own for that message type, so the group’s own holds.',
+      description: 'Who may do what. null: the message type has no set of its own, so the group’s own applies.',
       args: {
         messageType: t.arg.int({ defaultValue: 0, description: "0: the group's own set; above 0: that of a message type." }),
       },
@@ -83,7 +83,7 @@ builder.node(GroupRef, {
       resolve: async ({ gid }, _, { load }) => [...(await load.types.load(gid)).keys()],
     }),
     storesMessages: t.boolean({
-      description: 'Whether messages are to be kept.',
+      description: 'Whether messages are to be stored.',
       resolve: ({ flags }) => !(flags & Flag.NOT_STORED),
     }),
     loopsBack: t.boolean({
@@ -95,7 +95,7 @@ builder.node(GroupRef, {
       resolve: ({ flags }) => !(flags & Flag.NO_LEAVING),
     }),
     callSettings: t.field({ type: CallSettingsType, description: 'The settings of its calls.', resolve: ({ call }) => call }),
-    memberCount: t.exposeInt('memberCount', { description: 'How many members it has; exact.' }),
+    memberCount: t.exposeInt('memberCount', { description: 'The exact number of members.' }),
     members: t.field({
       type: MemberConnection,
       description: 'Its members.',
@@ -106,7 +106,7 @@ builder.node(GroupRef, {
     member: t.field({
       type: MemberRef,
       nullable: true,
-      description: 'One member; null: the address is none.',
+      description: 'One member; null: the address is not a member.',
       args: { address: t.arg.string({ required: true, description: 'The address.' }) },
       complexity: NODE,
       resolve: async ({ gid }, { address }, { load }) => {
@@ -118,18 +118,19 @@ builder.node(GroupRef, {
     viewerMember: t.field({
       type: MemberRef,
       nullable: true,
-      description: "The viewer's own membership, with its permissions and rights; null: an application, which is no member.",
+      description:
+        "The viewer's own membership, with its permissions and rights; null for an application, which is not a member.",
       complexity: NODE,
       resolve: async ({ gid }, _, { viewer: { address }, load }) =>
         address === null ? null : ((await load.member.load({ gid, address })) ?? null),
     }),
-    version: t.exposeInt('version', { description: 'The number of its change records; for `ifVersion`.' }),
+    version: t.exposeInt('version', { description: 'The number of its change records, for `ifVersion`.' }),
     cursor: t.field({
       type: 'Cursor',
       description: "The position of `version` in the group's change stream.",
       resolve: (group) => encodeGroupCursor(group),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
       description: 'When it last changed: the time of its last change record.',
@@ -143,7 +144,7 @@ export const GroupConnection = builder.connectionObject(
 );
 
 const GroupFilter = builder.inputType('GroupFilter', {
-  description: 'Which groups are listed; what is given holds together.',
+  description: 'Which groups are listed: those that match every field that is given.',
   fields: (t) => ({
     nameContains: t.string({ description: 'A part of the name, 3 to 100 characters, in any case.' }),
     member: t.string({ description: 'An address: the groups that it is a member of.' }),
@@ -153,32 +154,32 @@ const GroupFilter = builder.inputType('GroupFilter', {
 
 const GroupOrderField = builder.enumType('GroupOrderField', {
   description:
-    'By what groups are ordered; equal ones by gid. GID and CREATED_AT promise every group once, also while others come and go.',
+    'What groups are ordered by; ties by gid. With GID and CREATED_AT paging meets every group exactly once, even while others are added and deleted.',
   values: {
     GID: { description: 'By gid.' },
-    NAME: { description: `By name, by code point; without a name first. ${NO_PROMISE}.` },
-    CREATED_AT: { description: 'By the time when they were made.' },
+    NAME: { description: `By name, by code point; groups without a name first. ${NO_PROMISE}.` },
+    CREATED_AT: { description: 'By the time of their creation.' },
     UPDATED_AT: { description: `By the time of the last change. ${NO_PROMISE}.` },
     MEMBER_COUNT: { description: `By the number of members. ${NO_PROMISE}.` },
   } as const,
 });
 
 const GroupOrder = builder.inputType('GroupOrder', {
-  description: 'The order of groups; by gid where it is left out.',
+  description: 'The order of groups; by gid if left out.',
   fields: (t) => ({
-    field: t.field({ type: GroupOrderField, required: true, description: 'By what.' }),
-    direction: t.field({ type: OrderDirection, required: true, description: 'In which direction.' }),
+    field: t.field({ type: GroupOrderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: OrderDirection, required: true, description: 'The direction.' }),
   }),
 });
 
 /** The arguments of every list of groups. */
 export const groupPageArgs = builder.args((t) => ({
   ...t.connectionArgs(),
-  filter: t.field({ type: GroupFilter, description: 'Which groups; all where it is left out.' }),
-  orderBy: t.field({ type: GroupOrder, description: 'In which order; by gid where it is left out.' }),
+  filter: t.field({ type: GroupFilter, description: 'Which groups; all if left out.' }),
+  orderBy: t.field({ type: GroupOrder, description: 'In which order; by gid if left out.' }),
 }));
 
-/** A page of groups. Their members find them again, without another reading that could miss one deleted meanwhile. */
+/** A page of groups, put into the loaders: fields of members must not read again a group that may be deleted meanwhile. */
 export function groupConnection(page: Page<Group>, load: Loaders) {
   for (const group of page.items) load.group.prime(group.gid, group);
   return connectionOf(page);

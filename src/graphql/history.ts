@@ -11,7 +11,7 @@ const GroupChangeConnection = builder.connectionObject(
   { name: 'GroupChangeEdge', description: 'A change record in a page.' },
 );
 
-/** The fields for which more of a record has to be read than its head. */
+/** The fields for which the data of a record must be read, and the kinds of records that have them. */
 const DATA_FIELDS: Record<string, readonly ChangeKind[]> = {
   settings: ['GROUP_ADDED', 'GROUP_UPDATED'],
   changed: ['GROUP_UPDATED'],
@@ -20,7 +20,7 @@ const DATA_FIELDS: Record<string, readonly ChangeKind[]> = {
   addresses: ['MEMBERS_REMOVED'],
 };
 
-/** The kinds of which more than the head is asked for, somewhere below a field; rather too many than too few. */
+/** The kinds whose data is selected, anywhere below a field; it may be too many, never too few. */
 function wholeKinds({ fieldNodes, fragments }: GraphQLResolveInfo): ChangeKind[] {
   const kinds = new Set<ChangeKind>();
   const seen = new Set<string>();
@@ -44,10 +44,10 @@ builder.objectFields(GroupRef, (t) => ({
   changes: t.field({
     type: GroupChangeConnection,
     description:
-      'The change records that are still kept, oldest first: who did what, when. For a user they begin with the one that added it. `last` gives the latest.',
+      'The change records that are still kept, oldest first: who did what, when. For a user they begin with the one that added it. `last` returns the latest.',
     args: {
       ...t.arg.connectionArgs(),
-      kinds: t.arg({ type: [GroupChangeKindType], description: 'Only records of these kinds; all where it is left out.' }),
+      kinds: t.arg({ type: [GroupChangeKindType], description: 'Only records of these kinds; all if left out.' }),
     },
     complexity: pageComplexity,
     resolve: async ({ gid }, args, { load }, info) => connectionOf(await load.changes(gid, { ...args, whole: wholeKinds(info) })),

@@ -2,7 +2,7 @@ import { ComplexityErrorKind } from '@pothos/plugin-complexity';
 import { GraphQLError } from 'graphql';
 import { type PageArgs, pageSize } from '../model/page.ts';
 
-/** The most nodes that an operation may ask for, page sizes multiplied, and its greatest depth. */
+/** The most nodes that an operation may select, page sizes multiplied, and its greatest depth. */
 export const MAX_NODES = 100_000;
 export const MAX_DEPTH = 12;
 
@@ -11,13 +11,13 @@ export const MAX_NESTING = 200;
 export const MAX_DEFINITIONS = 500;
 export const MAX_NAMES = 10_000;
 
-/** The most lists and mutations of an operation: each costs statements of its own. */
+/** The most lists and mutations in an operation: each costs statements of its own. */
 export const MAX_LISTS = 200;
 
-/** What one node weighs. The plugin counts 1 for each `__typename`, which must not add up to a node. */
+/** The weight of one node. The plugin counts 1 for each `__typename`; these must not add up to a node. */
 export const NODE = 10_000_000;
 
-/** The weight of a list field: as many nodes as the page may have, each with what is selected of it. */
+/** The weight of a list field: as many nodes as the page may have, each with its selected fields. */
 export function pageComplexity(args: PageArgs): { field: number; multiplier: number } {
   const size = pageSize(args);
   return { field: size * NODE, multiplier: size };

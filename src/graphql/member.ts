@@ -10,24 +10,24 @@ import type { Loaders } from './context.ts';
 import { AdminRights, MemberPermissionsType } from './permissions.ts';
 import { GroupRef, MemberRef, OrderDirection } from './refs.ts';
 
-/** The group and the address of a member's id. The address is empty, as none is, where it is missing. */
+/** The group and the address in a member's id. A missing address becomes '', which no member has. */
 function parseKey(id: string): MemberKey {
   const [gid = '', ...address] = id.split(':');
   return { gid: readGid(gid).number, address: address.join(':') };
 }
 
-/** The member, where the viewer sees its group. */
-async function memberOf({ gid, address }: MemberKey, load: Loaders): Promise<Member | undefined> {
+/** The member, if the viewer sees its group. */
+async function loadMember({ gid, address }: MemberKey, load: Loaders): Promise<Member | undefined> {
   const group = await load.group.load(gid);
   return group && !addressProblem(address) ? load.member.load({ gid, address }) : undefined;
 }
 
 builder.node(MemberRef, {
-  description: 'An address in a group, with its own permissions and rights. Seen by who sees the group.',
+  description: 'An address in a group, with its own permissions and rights. Visible to viewers that see the group.',
   id: { resolve: ({ gid, address }) => `${gid}:${address}`, parse: parseKey },
-  loadMany: (keys, { load }) => Promise.all(keys.map((key) => memberOf(key, load))),
+  loadMany: (keys, { load }) => Promise.all(keys.map((key) => loadMember(key, load))),
   fields: (t) => ({
-    address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters; case counts." }),
+    address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters, case-sensitive." }),
     group: t.field({
       type: GroupRef,
       description: 'The group that it is a member of.',
@@ -39,12 +39,12 @@ builder.node(MemberRef, {
     }),
     permissions: t.field({
       type: MemberPermissionsType,
-      description: "Its own permissions. They count where the group's level, or that of the message type, is SELECTED.",
+      description: "Its own permissions. They count if the group's level, or that of the message type, is SELECTED.",
       args: {
         messageType: t.arg.int({
           defaultValue: 0,
           description:
-            '0: its own; above 0: those of its entry for that message type, where without an entry `send` and `recv` are false.',
+            '0: its own; above 0: those of its entry for that message type; without an entry `send` and `recv` are false.',
         }),
       },
       resolve: async (member, args, { load }) => {
@@ -68,33 +68,33 @@ export const MemberConnection = builder.connectionObject(
 );
 
 const MemberFilter = builder.inputType('MemberFilter', {
-  description: 'Which members are listed; what is given holds together.',
+  description: 'Which members are listed: those that match every field that is given.',
   fields: (t) => ({
-    addressStartsWith: t.string({ description: 'Addresses that begin with this; case counts.' }),
-    addresses: t.stringList({ description: 'These addresses, at most 1,000; those that are no members are left out.' }),
+    addressStartsWith: t.string({ description: 'Addresses that begin with this, case-sensitive.' }),
+    addresses: t.stringList({ description: 'These addresses, at most 1,000; those that are not members are left out.' }),
     admin: t.boolean({ description: 'Members with any right (true) or with none (false).' }),
   }),
 });
 
 const MemberOrderField = builder.enumType('MemberOrderField', {
-  description: 'By what members are ordered. Each promises every member once, also while others come and go.',
+  description: 'What members are ordered by. Paging meets every member exactly once, even while others join and leave.',
   values: {
     ADDRESS: { description: 'By address, by code point.' },
-    JOINED_AT: { description: 'In the order of joining; in one request by place.' },
+    JOINED_AT: { description: 'In the order of joining; within one request, in the order given there.' },
   } as const,
 });
 
 const MemberOrder = builder.inputType('MemberOrder', {
-  description: 'The order of members; by address where it is left out.',
+  description: 'The order of members; by address if left out.',
   fields: (t) => ({
-    field: t.field({ type: MemberOrderField, required: true, description: 'By what.' }),
-    direction: t.field({ type: OrderDirection, required: true, description: 'In which direction.' }),
+    field: t.field({ type: MemberOrderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: OrderDirection, required: true, description: 'The direction.' }),
   }),
 });
 
 /** The arguments of every list of members. */
 export const memberPageArgs = builder.args((t) => ({
   ...t.connectionArgs(),
-  filter: t.field({ type: MemberFilter, description: 'Which members; all where it is left out.' }),
-  orderBy: t.field({ type: MemberOrder, description: 'In which order; by address where it is left out.' }),
+  filter: t.field({ type: MemberFilter, description: 'Which members; all if left out.' }),
+  orderBy: t.field({ type: MemberOrder, description: 'In which order; by address if left out.' }),
 }));

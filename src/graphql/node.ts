@@ -6,7 +6,7 @@ import { NODE } from './limits.ts';
 
 const MAX_IDS = 1_000;
 
-/** An id as it was decoded: the type's name, and the id within that. */
+/** A decoded id: the name of the type, and the id within that type. */
 interface NodeId {
   typename: string;
   id: string;
@@ -14,10 +14,10 @@ interface NodeId {
 
 /** The types that have global ids. */
 const TYPES: readonly string[] = ['Group', 'Member', 'User'];
-/** The id of a group that there never is. */
+/** The id of a group that never exists. */
 const NO_GROUP: NodeId = { typename: 'Group', id: '0' };
 
-/** Decodes a global id; a malformed id costs and answers the same as that of a missing group. */
+/** Decodes a global id; a malformed id costs the same, and gets the same answer, as that of a missing group. */
 function decodeNodeId(globalId: string): NodeId {
   try {
     const decoded = decodeGlobalID(globalId);
@@ -27,11 +27,11 @@ function decodeNodeId(globalId: string): NodeId {
   }
 }
 
-/** How Relay's plugin makes `node` and `nodes`; what they load stands with the types. */
+/** Options of Relay's plugin for `node` and `nodes`; how objects are loaded is defined with their types. */
 export const NODE_OPTIONS = {
   decodeGlobalID: decodeNodeId,
   nodeQueryOptions: {
-    description: 'The object with this id; null: there is none, or the viewer may not see it.',
+    description: 'The object with this id; null: it does not exist, or the viewer may not see it.',
     args: { id: { description: 'The `id` of an object.' } },
     complexity: NODE,
     resolve: (_: unknown, { id }: { id: NodeId }, { viewer }: Context, __: unknown, resolveNode: (id: NodeId) => unknown) => {
@@ -40,7 +40,7 @@ export const NODE_OPTIONS = {
     },
   },
   nodesQueryOptions: {
-    description: 'The objects with these ids, in their order; null where there is none, or the viewer may not see it.',
+    description: 'The objects with these ids, in their order; null for one that does not exist, or that the viewer may not see.',
     args: { ids: { description: 'The ids of objects, at most 1,000.' } },
     complexity: ({ ids }: { ids: readonly unknown[] }) => ({ field: ids.length * NODE, multiplier: ids.length }),
     resolve: (

@@ -11,19 +11,19 @@ import { forEachName } from './each.ts';
 
 const ABOUT: Record<ActionName, string> = {
   send: 'send a message',
-  recv: 'receive a message, or come to be the one that does',
+  recv: 'receive a message, or be the one that does in turn',
   pub: 'publish audio and video',
   sub: 'subscribe to audio and video',
   list: 'see who is in the call',
 };
 
 const PermissionStateType = builder.objectRef<PermissionState>('PermissionState').implement({
-  description: 'What an address may do in a group at a time.',
+  description: 'What an address may do in a group at one time.',
   fields: (t) => ({
     gid: t.exposeID('gid', { description: 'The number of the group.' }),
     address: t.exposeString('address', { description: 'The address.' }),
     messageType: t.exposeInt('messageType', { description: 'The message type.' }),
-    at: t.expose('at', { type: 'DateTime', description: "When it was so, by the database's clock." }),
+    at: t.expose('at', { type: 'DateTime', description: "The time of these decisions, by the database's clock." }),
     ...forEachName(ACTIONS, (action) =>
       t.field({
         type: PermissionDecision,
@@ -38,10 +38,10 @@ builder.subscriptionFields((t) => ({
   permissionChanges: t.field({
     type: PermissionStateType,
     description:
-      'What an address may do in a group: now, then whenever an answer changes, for whatever reason. States may be folded, the last is never lost; the present one comes again about every 30 seconds. There is no cursor: subscribe again.',
+      'What an address may do in a group: now, then whenever a decision changes, for whatever reason. Several changes may be merged into one state, the last is never lost; the current state is repeated about every 30 seconds. There is no cursor: subscribe again.',
     args: {
       gid: t.arg.id({ required: true, description: 'The number of the group.' }),
-      address: t.arg.string({ description: 'The address, a member or not; a user may leave it out.' }),
+      address: t.arg.string({ description: 'The address, whether or not it is a member; a user may leave it out.' }),
       messageType: t.arg.int({ defaultValue: 0, description: 'The message type, 0 to 2³¹−1; 0 is the ordinary one.' }),
     },
     subscribe: (_, { gid, address, ...args }, { hub, viewer }) => {

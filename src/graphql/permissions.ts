@@ -45,7 +45,7 @@ export function namedLevels({ send, recv, pub, sub, list }: Levels): NamedLevels
 
 export const Permissions = builder.objectRef<NamedLevels>('Permissions').implement({
   description:
-    'Who may do what in a group. Of a message type, `send` and `recv` narrow what the group itself allows; `pub`, `sub` and `list` never look at the message type and read as ANYONE.',
+    'Who may do what in a group. For a message type, `send` and `recv` restrict further what the group itself allows; `pub`, `sub` and `list` do not depend on the message type and are shown as ANYONE.',
   fields: (t) => ({
     send: t.field({ type: AudienceType, description: `Who is allowed: ${ABOUT.send}.`, resolve: ({ send }) => send }),
     recv: t.field({ type: ReceiveModeType, description: `Who is allowed: ${ABOUT.recv}.`, resolve: ({ recv }) => recv }),
@@ -67,7 +67,7 @@ export const PermissionsInputType = builder.inputType('PermissionsInput', {
 });
 
 export const MemberPermissionsType = builder.objectRef<MemberPermissions>('MemberPermissions').implement({
-  description: "A member's own permissions. One counts only where the group's level for it is SELECTED.",
+  description: "A member's own permissions. Each counts only if the group's level for it is SELECTED.",
   fields: (t) =>
     forEachName(ACTIONS, (action) => t.exposeBoolean(action, { description: `Whether it is selected for ${ABOUT[action]}.` })),
 });
@@ -82,13 +82,13 @@ const RIGHT_DESCRIPTIONS = Object.fromEntries(RIGHTS) as Record<keyof Rights, st
 const sentence = (text: string) => `${text[0]?.toUpperCase()}${text.slice(1)}.`;
 
 export const AdminRights = builder.objectRef<Rights>('AdminRights').implement({
-  description: 'What a member may do to the group as its user. An owner has every right; application tokens stand above rights.',
+  description: 'What a member may do to the group as a user. An owner has every right; application tokens need no rights.',
   fields: (t) =>
     forEachName(RIGHT_NAMES, (right) => t.exposeBoolean(right, { description: sentence(RIGHT_DESCRIPTIONS[right]) })),
 });
 
 export const AdminRightsInputType = builder.inputType('AdminRightsInput', {
   description:
-    'Rights to give (true) and to take (false); what is left out stays. `admin: true` with an explicit false leaves that right out; `admin: false` takes the role and all it stands for, but for what is named true. A false beside `owner: true` is INVALID_INPUT.',
+    'Rights to give (true) and to take (false); what is left out stays. `admin: true` gives the role and the rights it stands for, except those set to false; `admin: false` takes them, except those set to true. A false together with `owner: true` is INVALID_INPUT.',
   fields: (t) => forEachName(RIGHT_NAMES, (right) => t.boolean({ description: sentence(RIGHT_DESCRIPTIONS[right]) })),
 });

@@ -29,7 +29,7 @@ export function plainSettingInputs(
     clearable ? 'null or left out: none.' : `Default ${String(initial)}.`;
   const fields = forEachName(PLAIN_NAMES, (name) => {
     const setting = PLAIN_SETTINGS[name] as PlainSetting;
-    const rest = of === 'new' ? ` ${whenLeftOut(setting)}` : setting.clearable ? ' null takes it away.' : '';
+    const rest = of === 'new' ? ` ${whenLeftOut(setting)}` : setting.clearable ? ' null clears it.' : '';
     return t.field({ type: setting.type, description: `${setting.description}.${rest}` });
   });
   return fields as unknown as InputFields;

@@ -13,53 +13,54 @@ export const TokenConnection = builder.connectionObject(
 
 const TokenFilter = builder.inputType('TokenFilter', {
   description: 'Which tokens are listed.',
-  fields: (t) => ({ address: t.string({ description: 'Those that speak for this user.' }) }),
+  fields: (t) => ({ address: t.string({ description: 'The tokens of this user.' }) }),
 });
 
 const TokenAddInput = builder.inputType('TokenAddInput', {
   description: 'A new token.',
   fields: (t) => ({
     address: t.string({
-      description: 'The user that it speaks for, who need not be known yet. Left out: an application token, above all rights.',
+      description:
+        'The user that it is for, which need not be a member of any group. Left out: an application token, which needs no rights.',
     }),
-    label: t.string({ description: 'What to call it in lists, at most 256 characters.' }),
+    label: t.string({ description: 'A name for lists, at most 256 characters.' }),
     scopes: t.field({
       type: [ScopeType],
       description:
-        "What it is for, at least one, never more than the caller's own; TOKENS is for application tokens only. Left out: READ and WRITE for a user, the caller's own for an application.",
+        "Its scopes, at least one, never more than the caller's own; TOKENS is for application tokens only. Left out: READ and WRITE for a user, the caller's own for an application.",
     }),
-    expiresIn: t.int({ description: 'Seconds until it ends, 1 to 2³¹−1; null or left out: it does not end.' }),
+    expiresIn: t.int({ description: 'Seconds until it expires, 1 to 2³¹−1; null or left out: it does not expire.' }),
   }),
 });
 
 const TokenAddPayload = builder.objectRef<AddedToken>('TokenAddPayload').implement({
-  description: 'A token was made.',
+  description: 'The token was made.',
   fields: (t) => ({
-    token: t.expose('token', { type: TokenType, description: 'The token as lists show it.' }),
+    token: t.expose('token', { type: TokenType, description: 'The token, as in lists.' }),
     secret: t.exposeString('secret', {
-      description: 'What is sent as `Authorization: Bearer …`. It is shown this once, and cannot be found out again.',
+      description: 'The secret, to be sent as `Authorization: Bearer …`. It is shown only here and cannot be read again.',
     }),
   }),
 });
 
 const TokenRevokePayload = builder.objectRef<{ id: string }>('TokenRevokePayload').implement({
-  description: 'A token was revoked: within a second no gateway lets it in.',
+  description: 'The token was revoked: within a second every gateway refuses it.',
   fields: (t) => ({ id: t.exposeID('id', { description: 'Its id.' }) }),
 });
 
 const TokenRevokeAllPayload = builder.objectRef<{ revoked: number }>('TokenRevokeAllPayload').implement({
-  description: "A user's tokens were revoked: within a second no gateway lets one in.",
-  fields: (t) => ({ revoked: t.exposeInt('revoked', { description: 'How many still held; 0: there was none.' }) }),
+  description: "The user's tokens were revoked: within a second every gateway refuses them.",
+  fields: (t) => ({ revoked: t.exposeInt('revoked', { description: 'How many were still valid.' }) }),
 });
 
 builder.queryFields((t) => ({
   tokens: t.field({
     type: TokenConnection,
     description:
-      "The app's tokens that are neither revoked nor expired, in the order in which they were made; never their secrets. For application tokens with the scope TOKENS, which needs no READ here.",
+      "The app's tokens that are neither revoked nor expired, in the order of their creation; never their secrets. For application tokens with the scope TOKENS, which needs no READ here.",
     args: {
       ...t.arg.connectionArgs(),
-      filter: t.arg({ type: TokenFilter, description: 'Which tokens; all where it is left out.' }),
+      filter: t.arg({ type: TokenFilter, description: 'Which tokens; all if left out.' }),
     },
     complexity: pageComplexity,
     resolve: async (_, args, { db, viewer }) => connectionOf(await pageTokens(db, viewer, args)),
@@ -89,7 +90,7 @@ builder.mutationFields((t) => ({
   }),
   tokenRevokeAll: t.field({
     type: TokenRevokeAllPayload,
-    description: 'Revokes every token that speaks for a user. For application tokens with the scope TOKENS.',
+    description: 'Revokes every token of a user. For application tokens with the scope TOKENS.',
     args: { address: t.arg.string({ required: true, description: 'The user.' }) },
     errors: {
       types: [InvalidInputError, NotAllowedError],

@@ -21,9 +21,9 @@ import { forEachName } from './each.ts';
 import { GroupRef } from './refs.ts';
 
 const KIND_DESCRIPTIONS: Record<MembershipChangeKind, string> = {
-  JOINED: 'It became a member, or is one where the stream begins with a snapshot.',
+  JOINED: 'The address became a member, or is one when the stream begins with a snapshot.',
   UPDATED: 'Its permissions, rights or entries changed.',
-  LEFT: 'It is no member any more.',
+  LEFT: 'The address is no longer a member.',
   GROUP_DELETED: 'The group was deleted.',
   GROUP_EXPIRED: 'The group expired.',
   READY: 'Everything up to here was delivered; what comes now is live.',
@@ -36,37 +36,37 @@ const MembershipChangeKindType = builder.enumType('MembershipChangeKind', {
 });
 
 const MembershipChange = builder.objectRef<MembershipEvent>('MembershipChange').implement({
-  description: 'The latest state of a membership: several changes may be folded into one, the last is never lost.',
+  description: 'The latest state of a membership: several changes may be merged into one, the last is never lost.',
   fields: (t) => ({
-    cursor: t.expose('cursor', { type: 'Cursor', description: 'Go on from here.' }),
+    cursor: t.expose('cursor', { type: 'Cursor', description: 'The position after this event, to continue from.' }),
     kind: t.field({ type: MembershipChangeKindType, description: 'What happened.', resolve: ({ kind }) => kind }),
     gid: t.exposeID('gid', { nullable: true, description: 'The group; null on READY and CHECKPOINT.' }),
     group: t.field({
       type: GroupRef,
       nullable: true,
-      description: 'The group as it is now; null where there is none, or for whom may not see it now.',
+      description: 'The group as it is now; null on READY and CHECKPOINT, or if the viewer may not see it now.',
       resolve: async ({ gid }, _, { load }) => (gid === null ? null : ((await load.group.load(gid)) ?? null)),
     }),
     member: t.field({
       type: ChangedMember,
       nullable: true,
-      description: 'The member; null where it is none, or nothing about it changed.',
+      description: 'The member; null if the address is no longer one, or if nothing about it changed.',
       resolve: ({ member }) => member,
     }),
     at: t.expose('at', { type: 'DateTime', description: "When it happened, by the database's clock." }),
     actor: t.exposeString('actor', {
       nullable: true,
-      description: 'The user who did it; null: the application, the gateway itself, or not known.',
+      description: 'The user who made the change; null: the application, the gateway itself, or not known.',
     }),
   }),
 });
 
-/** How long one watcher's reading beside a record serves the others too, in milliseconds: it shows what is so now. */
+/** How long the watchers of a record share what one of them read for it, in milliseconds: it must be the current state. */
 const SHARED_FOR = 1_000;
-/** A record may stay in its ring for long, and must not keep them: they go by themselves, also when nothing more is delivered. */
+/** Entries expire by themselves, even when nothing more is delivered: a record may stay in its ring for long. */
 const shared = new LRUCache<ChangeRecord, Loaders>({ ttl: SHARED_FOR, ttlAutopurge: true });
 
-/** The loaders for a record, which its watchers have from one ring: applications see the same and share them. */
+/** The loaders for a record. Its watchers get the same object from the ring; applications see the same, and share them. */
 function loadersOf(record: ChangeRecord, { db, viewer }: Context): Loaders {
   if (viewer.address !== null) return createLoaders(db, viewer);
   const found = shared.get(record);
@@ -76,21 +76,21 @@ function loadersOf(record: ChangeRecord, { db, viewer }: Context): Loaders {
   return load;
 }
 
-/** Each event is resolved with loaders that know nothing from before it, and leaves its cursor for the transport. */
+/** Prepares the context for an event: loaders with nothing from before it, and its cursor for the transport. */
 function delivered<Event extends ChangeEvent | MembershipEvent>(event: Event, context: Context): Event {
   context.load = 'record' in event ? loadersOf(event.record, context) : createLoaders(context.db, context.viewer);
   context.cursor = event.cursor;
   return event;
 }
 
-/** A cursor in the Last-Event-ID of an SSE client that comes back wins over the arguments. */
-function beginning(context: Context, { after, snapshot }: { after?: string | null; snapshot?: boolean | null }) {
+/** Where a stream begins: a cursor in the Last-Event-ID of an SSE client that reconnects overrides the arguments. */
+function startOf(context: Context, { after, snapshot }: { after?: string | null; snapshot?: boolean | null }) {
   if (context.lastEventId) return { after: context.lastEventId, snapshot: false };
   if (after != null && snapshot) invalid(['snapshot'], 'cannot be given together with after');
   return { after, snapshot: snapshot ?? false };
 }
 
-const AFTER = 'The cursor of the last event that was seen: everything behind it is delivered, once and in order.';
+const AFTER = 'The cursor of the last event that was processed: every later event is delivered once and in order.';
 
 builder.subscriptionType({
   description:
@@ -98,7 +98,7 @@ builder.subscriptionType({
   fields: (t) => ({
     groupChanges: t.field({
       type: GroupChange,
-      description: 'The changes of one group: behind `after`, from a snapshot on, or from now on (Ready comes first).',
+      description: 'The changes of one group: after the cursor `after`, from a snapshot on, or from now on (Ready comes first).',
       args: {
         gid: t.arg.id({ required: true, description: 'The number of the group.' }),
         after: t.arg({ type: 'Cursor', description: `${AFTER} Not together with \`snapshot\`.` }),
@@ -106,13 +106,13 @@ builder.subscriptionType({
       },
       subscribe: (_, { gid, ...args }, context) => {
         requireScope(context.viewer, 'READ');
-        return watchGroup(context.hub, context.viewer, { gid: readGid(gid), ...beginning(context, args) });
+        return watchGroup(context.hub, context.viewer, { gid: readGid(gid), ...startOf(context, args) });
       },
       resolve: (event, _, context) => delivered(event, context),
     }),
     membershipChanges: t.field({
       type: MembershipChange,
-      description: 'The groups that one address is in. A user follows only itself.',
+      description: 'The groups that one address is in. A user may only watch itself.',
       args: {
         address: t.arg.string({ description: 'The address; a user may leave it out.' }),
         after: t.arg({ type: 'Cursor', description: `${AFTER} Not together with \`snapshot\`.` }),
@@ -125,18 +125,18 @@ builder.subscriptionType({
         const problem = addressProblem(followed);
         if (problem) invalid(['address'], problem);
         if (context.viewer.address !== null && context.viewer.address !== followed) throw new NotAllowedError('application');
-        return watchMemberships(context.hub, context.viewer, { address: followed, ...beginning(context, args) });
+        return watchMemberships(context.hub, context.viewer, { address: followed, ...startOf(context, args) });
       },
       resolve: (event, _, context) => delivered(event, context),
     }),
     appChanges: t.field({
       type: GroupChange,
-      description: 'The changes of every group of the app, each group’s in their order; application tokens only.',
+      description: 'The changes of all groups of the app, each group’s in order; application tokens only.',
       args: { after: t.arg({ type: 'Cursor', description: AFTER }) },
       subscribe: (_, args, context) => {
         requireScope(context.viewer, 'READ');
         if (context.viewer.address !== null) throw new NotAllowedError('application');
-        return watchApp(context.hub, context.viewer, beginning(context, args).after);
+        return watchApp(context.hub, context.viewer, startOf(context, args).after);
       },
       resolve: (event, _, context) => delivered(event, context),
     }),

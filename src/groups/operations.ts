@@ -29,7 +29,7 @@ import { findGroup, findTypes } from './read/groups.ts';
 import { editMembers } from './write/edit-members.ts';
 import { editTypeEntries } from './write/edit-type-entries.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
-import { membersBesides } from './write/replace-members.ts';
+import { membersNotNamed } from './write/replace-members.ts';
 import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
@@ -92,9 +92,9 @@ const BURY = statement({
 });
 
 /**
- * Makes a group with its first members. A user who makes it is its owner and first member.
- * @throws NotAllowedError (CREATE_GROUPS), InvalidInputError, IdempotencyConflictError; GroupNotFoundError when a repetition
- * finds its group gone
+ * Creates a group with its first members. A user who creates it is its owner and first member.
+ * @throws NotAllowedError (CREATE_GROUPS), InvalidInputError, IdempotencyConflictError; GroupNotFoundError when the request is a
+ * repetition and its group is gone
  */
 export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInput): Promise<GroupChanged> {
   requireScope(viewer, 'CREATE_GROUPS');
@@ -122,7 +122,7 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
   };
   const queue = JSON.stringify(['groupAdd', viewer.appId, viewer.address, request?.key]);
   const result = await (request ? db.exclusive(queue, create) : db.transaction(create));
-  return changed(db, viewer, result);
+  return changedGroup(db, viewer, result);
 }
 
 async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageType: number): Promise<GroupWrite> {
@@ -146,7 +146,7 @@ async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageTy
  * Changes a group's settings and members; what is not given stays.
  * @throws NotAllowedError (WRITE, or a right that the user lacks), InvalidInputError, GroupNotFoundError,
  * VersionConflictError, IdempotencyConflictError, NotAMemberError (an entry for a message type needs a membership),
- * LastOwnerError (a user's doing)
+ * LastOwnerError (for a user)
  */
 export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInput): Promise<GroupChanged> {
   requireScope(viewer, 'WRITE');
@@ -163,7 +163,7 @@ export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInpu
     await changeSettings(write, settings, messageType);
     return applyEdit(write, edit);
   });
-  return changed(db, viewer, result);
+  return changedGroup(db, viewer, result);
 }
 
 async function changeSettings(write: GroupWrite, input: SettingsInput, messageType: number): Promise<void> {
@@ -185,8 +185,8 @@ async function changeSettings(write: GroupWrite, input: SettingsInput, messageTy
 }
 
 /**
- * Deletes a group: it vanishes from every read at once.
- * @throws NotAllowedError (WRITE, or the user's lack of `remove`), InvalidInputError, GroupNotFoundError,
+ * Deletes a group. No read finds it from then on.
+ * @throws NotAllowedError (WRITE, or a user without `remove`), InvalidInputError, GroupNotFoundError,
  * VersionConflictError, IdempotencyConflictError
  */
 export async function deleteGroup(db: Database, viewer: Viewer, input: GroupDelInput): Promise<{ gid: string; cursor: string }> {
@@ -202,10 +202,10 @@ export async function deleteGroup(db: Database, viewer: Viewer, input: GroupDelI
 }
 
 /**
- * Adds, changes and removes members, or their entries for one message type: all of it or none. `viewerLeft` says that the
- * user who asked is no member any more.
+ * Adds, changes and removes members, or their entries for one message type: all of it or none. `viewerLeft`: the user who
+ * asked is no longer a member.
  * @throws NotAllowedError (WRITE, or a right that the user lacks), InvalidInputError, GroupNotFoundError,
- * VersionConflictError, IdempotencyConflictError, NotAMemberError, LastOwnerError (a user's doing)
+ * VersionConflictError, IdempotencyConflictError, NotAMemberError, LastOwnerError (for a user)
  */
 export async function editGroupMembers(
   db: Database,
@@ -225,14 +225,14 @@ export async function editGroupMembers(
   issues.settle();
   const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit));
   const { added, updated, removed, unchanged } = result;
-  // A repetition tells of the group as it is now: who came back is told of it.
+  // A repetition returns the group as it is now, in which the user may be a member again.
   const viewerLeft =
     result.group !== undefined && edit.messageType === 0 && viewer.address !== null && edit.remove.includes(viewer.address);
-  return { ...(await changed(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
+  return { ...(await changedGroup(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
 }
 
 async function applyEdit(write: GroupWrite, given: MembersEdit): Promise<MemberCounts> {
-  const edit = given.replace ? { ...given, remove: await membersBesides(write, given) } : given;
+  const edit = given.replace ? { ...given, remove: await membersNotNamed(write, given) } : given;
   return edit.messageType > 0 ? editTypeEntries(write, edit) : editMembers(write, edit);
 }
 
@@ -253,7 +253,7 @@ function membersEdit(given: {
   };
 }
 
-/** What every write to an existing group has. A gid that cannot be one is no issue: it answers as an unknown one. */
+/** Checks what all writes to an existing group have. A malformed gid is not an issue: it is answered like an unknown one. */
 function checkTarget(input: GroupDelInput, mayBeNull: readonly string[] = []): Issues {
   const issues = new Issues();
   issues.noNulls(input, INPUT, mayBeNull);
@@ -277,7 +277,7 @@ function writeRequest(db: Database, viewer: Viewer, operation: string, input: Gr
 }
 
 /** The payload; a repetition gets the group as it is now. */
-async function changed(db: Database, viewer: Viewer, result: WriteResult): Promise<GroupChanged> {
+async function changedGroup(db: Database, viewer: Viewer, result: WriteResult): Promise<GroupChanged> {
   const { gid } = result.position;
   const group = result.group ?? (await findGroup(db, viewer, gid));
   if (!group) throw new GroupNotFoundError(gid);

@@ -27,13 +27,13 @@ export interface PermissionStreamArgs {
   messageType: number;
 }
 
-/** A group's start or expiry is looked at this much later, in milliseconds, so that the clocks' difference does not matter. */
+/** A group's start or expiry is checked this much later, in milliseconds, so that a difference of clocks does not matter. */
 const AFTER_DUE = 20;
 
 /**
- * The present answers, then each time one of them changes, for whatever reason; again at every checkpoint. States may be
- * folded, the last is never lost. Completes when the group is deleted.
- * @throws GroupNotFoundError, StreamEndError LEFT_GROUP where a user may no longer ask
+ * The current decisions, then again each time one of them changes, and at every checkpoint. Several changes may be merged into
+ * one state, the last is never lost. Completes when the group is deleted.
+ * @throws GroupNotFoundError, StreamEndError LEFT_GROUP when a user may no longer ask
  */
 export function watchPermissions(
   hub: WatchHub,
@@ -41,11 +41,11 @@ export function watchPermissions(
   args: PermissionStreamArgs,
 ): AsyncGenerator<PermissionState, void> {
   return hub.open(viewer, (subscriber) =>
-    hub.withGroup(viewer.appId, args.gid.number, subscriber, (tail) => states(hub, viewer, args, subscriber, tail)),
+    hub.withGroup(viewer.appId, args.gid.number, subscriber, (tail) => permissionStates(hub, viewer, args, subscriber, tail)),
   );
 }
 
-async function* states(
+async function* permissionStates(
   hub: WatchHub,
   viewer: Viewer,
   args: PermissionStreamArgs,
@@ -65,7 +65,7 @@ async function* states(
       throw new StreamEndError('LEFT_GROUP');
     }
     const { group } = found;
-    // What is committed while the member is read moves the tail again.
+    // A change that is committed while the member is read moves the tail again.
     const history = tail.meet(known, group);
     const [standing] = await findStandings(hub.db, viewer.appId, [{ gid, address, messageType }]);
     if (!standing) return; // it was deleted, and forgotten
@@ -78,12 +78,12 @@ async function* states(
       repeatAt = performance.now() + hub.checkpointInterval;
       yield { gid, address, messageType, at: group.readAt, ...decisions };
     }
-    if (subscriber.settle()) return;
+    if (subscriber.checkEnd()) return;
     if (await waitForChange(subscriber, tail, history, group, address, repeatAt)) return;
   }
 }
 
-/** Waits until an answer may be another one. True when the stream was ended quietly. */
+/** Waits until a decision may have changed. Returns true if the stream was ended without an error. */
 async function waitForChange(
   subscriber: Subscriber,
   tail: GroupTail,
@@ -98,7 +98,7 @@ async function waitForChange(
     const records = tail.history === history ? tail.after(version) : undefined;
     if (records === undefined || records.some((record) => concerns(record, address))) return false;
     version = records.at(-1)?.version ?? version;
-    if (subscriber.settle()) return true;
+    if (subscriber.checkEnd()) return true;
     if (records.length > 0) continue;
     const now = performance.now();
     const wait = Math.min(repeatAt, readAt + untilDue(group)) - now;
@@ -107,7 +107,7 @@ async function waitForChange(
   }
 }
 
-/** Milliseconds until the group starts or expires, as of its reading. */
+/** Milliseconds until the group starts or expires, counted from when it was read. */
 function untilDue({ startsAt, expiresAt, readAt }: Group): number {
   const left = [startsAt, expiresAt].map((time) => time.getTime() - readAt.getTime()).filter((ms) => ms > 0);
   return Math.min(...left, 2 ** 31 - 1) + AFTER_DUE;

@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** How long a client may go on sending a body that was refused, in milliseconds. */
+/** How long a client may continue to send a body that was refused, in milliseconds. */
 const LINGER = 10_000;
 
-/** Whether a Content-Length is of more than `limit` bytes. No more than that ever comes; without one, bytes have to be counted. */
+/** Whether a Content-Length is more than `limit` bytes. node:http delivers no more bytes than that; without one, count them. */
 export function announcesMore(contentLength: string | null | undefined, limit: number): boolean {
   return Number(contentLength) > limit;
 }
 
 /**
- * The whole body, or null for one of more than `limit` bytes: before anything is read when so many are announced, else as soon
- * as they came.
- * @throws when the client goes away
+ * The whole body, or null for one of more than `limit` bytes: before reading if the Content-Length says so, else as soon as too
+ * many bytes arrived.
+ * @throws when the client disconnects
  */
 export async function readBody(
   body: AsyncIterable<Uint8Array>,
@@ -30,8 +30,8 @@ export async function readBody(
 }
 
 /**
- * Ends an answer whose bytes are written. What the client still sends is thrown away for a while first: a connection that
- * is closed on unread bytes is reset, and most clients would never see the answer.
+ * Ends an answer whose bytes are written. For a while it first discards what the client still sends: closing a connection with
+ * unread bytes resets it, and most clients would never see the answer.
  */
 export function endAfterBody(req: IncomingMessage, res: ServerResponse, linger = LINGER): void {
   req.resume();

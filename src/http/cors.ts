@@ -5,7 +5,7 @@ export function isAllowedOrigin(origin: string, allowedOrigins: readonly string[
   return allowedOrigins ? allowedOrigins.includes(origin) : LOOPBACK.test(origin);
 }
 
-/** What a preflight is answered with, besides the origin. Browsers keep it for an hour. */
+/** The headers of the answer to a preflight, except the origin. Browsers cache it for an hour. */
 export function preflightHeaders(methods: string, headers: string): Record<string, string> {
   return {
     'Access-Control-Allow-Methods': methods,

@@ -1,13 +1,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { endAfterBody, readBody } from './body.ts';
 
-/** Answers requests, as node:http has them and as fetch has them. */
+/** Answers requests of node:http and of fetch. */
 export interface Endpoint {
   listener: RequestListener;
   fetch(request: Request): Promise<Response>;
 }
 
-/** A request, whichever way it came. */
+/** A request of node:http or fetch. */
 export interface Incoming {
   method: string;
   path: string;
@@ -26,10 +26,10 @@ export interface Answer {
 
 export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
 
-/** @param linger how long a client may go on sending a body that was refused, in milliseconds; body.ts has the default */
+/** @param linger how long a client may continue to send a body that was refused, in milliseconds; body.ts has the default */
 export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
   return {
-    listener: (req, res) => void listen(answerTo, req, res, linger),
+    listener: (req, res) => void handle(answerTo, req, res, linger),
     async fetch(request) {
       const { pathname: path, search } = new URL(request.url);
       const { method, headers: sent, body } = request;
@@ -45,7 +45,7 @@ export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
   };
 }
 
-async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerResponse, linger?: number): Promise<void> {
+async function handle(answerTo: Answerer, req: IncomingMessage, res: ServerResponse, linger?: number): Promise<void> {
   const { method = '', headers } = req;
   const [path, query] = splitUrl(req.url ?? '');
   let reads = false;
@@ -58,12 +58,12 @@ async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerRespo
       contentType: headers['content-type'] ?? '',
       readBody: (limit) => {
         reads = true;
-        // The connection is still needed when a body is too long.
+        // Keeps the connection open for the answer when a body is too long.
         return readBody(req.iterator({ destroyOnReturn: false }), headers['content-length'], limit);
       },
     });
   } catch (error) {
-    if (req.destroyed && !req.complete) return; // nobody is there to be answered
+    if (req.destroyed && !req.complete) return; // the client is gone
     throw error;
   }
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
@@ -82,7 +82,7 @@ export function send(res: ServerResponse, { status, headers, text }: Answer): vo
   if (text !== undefined) res.write(text);
 }
 
-/** An answer for people. */
+/** An answer in plain text. */
 export function plain(status: number, text: string): Answer {
   return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }, text: `${text}\n` };
 }

@@ -1,4 +1,4 @@
-/** What GraphiQL opens with: one document, for each tab would want the token anew; and a place for the token. */
+/** What GraphiQL opens with: one document, since each tab would ask for the token again, and a place for the token. */
 const EXAMPLES = `# Rollcall: groups, members and permissions.
 # Put your application token behind "Bearer "
 # in the headers below. Then press Run and

@@ -31,7 +31,7 @@ export interface GraphQLDeps {
   mask: (error: unknown) => GraphQLError;
 }
 
-/** A Yoga server with all its plugins, which answers for WebSockets too. */
+/** A Yoga server with all its plugins, which also runs the operations of WebSockets. */
 export type Yoga = ReturnType<typeof createYogaServer>;
 
 export interface GraphQLEndpoint extends Endpoint {
@@ -49,7 +49,7 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
     eventStreams,
     fetch: async (request) => yoga.fetch(request),
     listener(req, res) {
-      // Yoga makes a URL of them, and answers with a stack trace when it cannot.
+      // Yoga makes a URL of these, and answers with a stack trace if that fails.
       if (URL.canParse(`http://${req.headers.host || 'gateway'}${req.url}`)) return void yoga(req, res);
       send(res, plain(400, 'The URL or the Host header is malformed'));
       res.end();

@@ -1,18 +1,18 @@
 import type { Logger } from 'pino';
 import { createEndpoint, type Endpoint, plain } from './endpoint.ts';
 
-/** Answers while the process runs. */
+/** Answers 200 as long as the process runs. */
 export function createHealth(): Endpoint {
   return createEndpoint(() => plain(200, 'ok'));
 }
 
 export interface ReadinessDeps {
   log: Logger;
-  /** The migrations that the database lacks; throws when it does not answer. */
+  /** The migrations that are not applied yet; throws if the database does not answer. */
   pendingMigrations: () => Promise<readonly string[]>;
 }
 
-/** Ready: the database answers, and has what this checkout needs. */
+/** Answers 200 if the database answers and is migrated, else 503. */
 export function createReadiness({ log, pendingMigrations }: ReadinessDeps): Endpoint {
   return createEndpoint(async () => {
     try {

@@ -8,20 +8,20 @@ import { logRequest } from './request-log.ts';
 
 export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery'> {
   log: Logger;
-  /** BODY_LIMIT, in bytes; the endpoint's own limit holds too. */
+  /** BODY_LIMIT, in bytes; the endpoint's own limit also applies. */
   config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
-  /** How long a client may go on sending a body that was refused, in milliseconds; body.ts has the default. */
+  /** How long a client may continue to send a body that was refused, in milliseconds; body.ts has the default. */
   linger?: number;
 }
 
 const BODY_LIMIT = 8 * 1024 * 1024;
 
 const METHODS = 'GET, POST, PUT, PATCH, DELETE';
-/** Any page may call, since what it needs is a token and no cookie. */
+/** Pages of any origin may call: the endpoint needs a token and takes no cookie. */
 const HEADERS = { 'Cache-Control': 'no-store', 'Access-Control-Allow-Origin': '*' };
 const PREFLIGHT = { ...HEADERS, ...preflightHeaders(METHODS, '*') };
 
-/** Answers with HTTP 200 and JSON whatever comes, but for OPTIONS and HEAD, which run nothing. */
+/** Answers every request with HTTP 200 and JSON, except OPTIONS and HEAD, which run nothing. */
 export function createOpEndpoint({ log, config, linger, ...deps }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
   const tooLarge: Outcome = { error: 'TOOLARGE', description: `The body has more than ${limit} bytes.` };

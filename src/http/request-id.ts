@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 
 const requests = new AsyncLocalStorage<{ id: string; begun: number }>();
 
-/** Runs the handling of a request under its id: the caller's, when it has a decent form, or a new one. */
+/** Handles a request under an id: the caller's if it is well-formed, else a new one. */
 export function withRequestId<T>(given: string | null | undefined, handle: () => T): T {
   const id = given && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
   return requests.run({ id, begun: performance.now() }, handle);
@@ -14,7 +14,7 @@ export function currentRequestId(): string {
   return requests.getStore()?.id ?? '';
 }
 
-/** Milliseconds since the handling of the request began, to a tenth. */
+/** Milliseconds since the handling of the request began, rounded to a tenth. */
 export function currentRequestMs(): number {
   const begun = requests.getStore()?.begun ?? performance.now();
   return Math.round((performance.now() - begun) * 10) / 10;

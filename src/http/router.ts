@@ -4,7 +4,7 @@ import { withRequestId } from './request-id.ts';
 export interface Endpoints {
   health: Endpoint;
   readiness: Endpoint;
-  /** Absent where it is switched off. */
+  /** undefined: switched off. */
   ops: Endpoint | undefined;
   graphql: Endpoint;
 }
@@ -17,7 +17,7 @@ const ROUTES: ReadonlyMap<string, keyof Endpoints> = new Map([
   ['/api.php', 'ops'],
 ]);
 
-/** Has each request handled under its id, by the endpoint of its path; GraphQL's has all other paths, and knows what is none. */
+/** Passes each request, under its id, to the endpoint of its path. All other paths are GraphQL's, which answers 404 if unknown. */
 export function createRouter(endpoints: Endpoints): Endpoint {
   const at = (path: string) => endpoints[ROUTES.get(path) ?? 'graphql'] ?? endpoints.graphql;
   return {

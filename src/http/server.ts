@@ -11,20 +11,20 @@ export interface ServersOptions extends WebSocketOptions {
 export interface Servers {
   /** A server that answers requests, within BODY_LIMIT, and WebSockets. It does not listen yet. */
   createServer(): Server;
-  /** Ends all streams with SERVER_STOPPING and closes all sockets; requests that run are left to finish. */
+  /** Ends all streams with SERVER_STOPPING and closes all sockets; running requests may finish. */
   stop(): Promise<void>;
 }
 
-/** For streams to say why they end, in milliseconds. */
+/** How long streams may take to send why they end, in milliseconds. */
 const STREAMS_END_WITHIN = 300;
-/** For clients to take the end of their streams, in milliseconds. Who reads nothing is cut off then: it has its cursor. */
+/** How long clients may take to read that, in milliseconds. A client that reads nothing is cut off then: it has its cursor. */
 const STREAMS_CLOSE_WITHIN = 3_000;
 
 export function createServers({ listener, eventStreams, ...options }: ServersOptions): Servers {
   const closeSockets: ((within: number) => Promise<void>)[] = [];
   return {
     createServer() {
-      // Other upgrades are offers that a server may pass over, such as that of HTTP/2 which Java's client makes each time.
+      // Other upgrades are offers that a server may ignore, such as HTTP/2, which Java's client offers each time.
       const server = createServer({ shouldUpgradeCallback: (req) => /^websocket$/i.test(req.headers.upgrade ?? '') }, listener);
       closeSockets.push(attachWebSocket(server, options));
       return server;

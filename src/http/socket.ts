@@ -4,40 +4,71 @@ import type { WebSocket } from 'ws';
 import { withRequestId } from './request-id.ts';
 
 /**
- * How often a client is pinged, in milliseconds. Who has neither answered nor read by the next ping is cut, so the dead are
- * found within two of them. Who was only stalled comes back with its cursor.
+ * How often a client is pinged, in milliseconds. A client that has neither answered nor read by the next ping is cut off, so dead
+ * ones are found within two pings. One that was only stalled reconnects with its cursor.
  */
 const PING_EVERY = 12_000;
-/** How many bytes may wait for a client before nothing is read of it: it would only make more of them. */
+/** How many bytes may wait for a client before the gateway stops reading from it: its requests would only add more. */
 const MAX_WAITING = 4 * 1024 * 1024;
 const INTERNAL_ERROR = 4500;
 
-/**
- * Joins a socket to the protocol, which hears of messages and sends its own one by one as the client reads them. Each message
- * is handled under an id of its own, and so is the operation that it begins.
- */
-export function joinSocket<Extra extends { socket: WebSocket }>(
-  { opened }: Server<Extra>,
-  extra: Extra,
-  mask: (error: unknown) => GraphQLError,
-): void {
-  const { socket } = extra;
-  let alive = true;
+type Send = (way: (written: (error?: Error | null) => void) => void) => Promise<void>;
 
-  /** Never over for who is gone: nothing more is asked of the streams, which end with the socket. */
-  const send = (way: (written: (error?: Error | null) => void) => void) =>
-    new Promise<void>((resolve) => {
+/**
+ * Sends messages, each resolving when the client has taken it. Never resolves for a client that is gone: nothing more is read
+ * from its streams, which end with the socket.
+ * @param onRead called when the buffer was full and the client has read from it
+ */
+function senderTo(socket: WebSocket, onRead: () => void): Send {
+  return (way) =>
+    new Promise((resolve) => {
       let waits = false;
       way((error) => {
         if (error) return;
-        if (waits) alive = true; // there was no room, and the client made some
+        if (waits) onRead();
         if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING) socket.resume();
         resolve();
       });
       waits = socket.bufferedAmount > 0;
       if (socket.bufferedAmount > MAX_WAITING) socket.pause();
     });
+}
 
+/** Pings a client until its socket is closed. Returns a function to be called when the client shows that it is alive. */
+function startPings(socket: WebSocket, every: number): () => void {
+  let alive = true;
+  const pings = setInterval(() => {
+    if (!alive) return socket.terminate();
+    alive = false;
+    socket.ping();
+  }, every);
+  socket.once('close', () => clearInterval(pings));
+  return () => {
+    alive = true;
+  };
+}
+
+/**
+ * Connects a socket to the protocol, which gets the client's messages and sends its own one by one as the client reads them.
+ * Each message, and the operation that it begins, is handled under a request id of its own.
+ */
+export function joinSocket<Extra extends { socket: WebSocket }>(
+  { opened }: Server<Extra>,
+  extra: Extra,
+  mask: (error: unknown) => GraphQLError,
+  pingInterval = PING_EVERY,
+): void {
+  const { socket } = extra;
+  const markAlive = startPings(socket, pingInterval);
+  const send = senderTo(socket, markAlive);
+  const receive = async (handle: (message: string) => Promise<void>, message: string) => {
+    try {
+      await handle(message);
+    } catch (error) {
+      mask(error);
+      socket.close(INTERNAL_ERROR, 'Internal server error');
+    }
+  };
   const closed = opened(
     {
       protocol: socket.protocol,
@@ -45,30 +76,14 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
       close: (code, reason) => socket.close(code, reason),
       onMessage: (handle) =>
         socket.on('message', (data) => {
-          if (socket.readyState !== socket.OPEN) return;
-          void withRequestId(null, async () => {
-            try {
-              await handle(String(data));
-            } catch (error) {
-              mask(error);
-              socket.close(INTERNAL_ERROR, 'Internal server error');
-            }
-          });
+          if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, String(data)));
         }),
     },
     extra,
   );
-  const pings = setInterval(() => {
-    if (!alive) return socket.terminate();
-    alive = false;
-    socket.ping();
-  }, PING_EVERY);
   socket.on('ping', (data) => void send((written) => socket.pong(data, false, written)));
-  socket.on('pong', () => {
-    alive = true;
-  });
+  socket.on('pong', markAlive);
   socket.once('close', (code, reason) => {
-    clearInterval(pings);
     closed(code, String(reason)).catch(mask);
   });
 }

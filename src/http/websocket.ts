@@ -21,14 +21,16 @@ export interface WebSocketOptions {
   log: Logger;
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
-  /** BODY_LIMIT is that of a message. */
+  /** BODY_LIMIT limits a message. */
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit'>;
+  /** How often clients are pinged, in milliseconds. */
+  pingInterval?: number;
 }
 
 /** How long a client may take from the handshake to a valid `connection_init`, in milliseconds. */
 const INIT_WITHIN = 5_000;
 const MAX_OPERATIONS = 100;
-/** How many operations in a row may be refused for that before the socket is closed. */
+/** How many operations in a row may be refused because of MAX_OPERATIONS before the socket is closed. */
 const MAX_REFUSALS = 10_000;
 /** In characters: each answer repeats the id. */
 const MAX_ID = 100;
@@ -37,7 +39,7 @@ const POLICY_VIOLATION = 1008;
 const TRY_AGAIN_LATER = 1013;
 const BAD_REQUEST = 4400;
 const FORBIDDEN = 4403;
-/** For the last words to a client before its connection is closed, in milliseconds. */
+/** How long a client may take to read the last message before its connection is closed, in milliseconds. */
 const LINGER = 200;
 
 interface Extra extends Record<PropertyKey, unknown> {
@@ -45,22 +47,22 @@ interface Extra extends Record<PropertyKey, unknown> {
   request: IncomingMessage;
   authorization?: string | null;
   unguard?: () => void;
-  /** Those that run, unsent results and all, and how many were refused since one was not. */
+  /** How many operations run or have unsent results, and how many were refused in a row. */
   operations: number;
   refusals: number;
 }
 
 /**
- * Answers WebSockets on `/graphql` with the graphql-transport-ws protocol. Gives what closes them all, and cuts those off that
- * did not close within so many milliseconds.
+ * Answers WebSockets on `/graphql` with the graphql-transport-ws protocol. Returns a function that closes them all, and cuts off
+ * those that are not closed within the given milliseconds.
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
-  const { log, mask, config } = options;
+  const { log, mask, config, pingInterval } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: config.bodyLimit, autoPong: false, handleProtocols });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {
-      // node:http hears no more of it: its errors, what else it sends and whether it ever ends are ours.
+      // node:http has handed the socket over: its errors, further bytes and its end are up to us.
       socket.on('error', () => socket.destroy()).resume();
       socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       setTimeout(() => socket.destroy(), LINGER);
@@ -71,9 +73,9 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: INIT_WITHIN,
-    onConnect: ({ extra, connectionParams }) => connect(options, extra, connectionParams),
+    onConnect: ({ extra, connectionParams }) => admit(options, extra, connectionParams),
     onClose: ({ extra }) => extra.unguard?.(),
-    onSubscribe: ({ extra }, id, params) => begin(options, extra, id, params),
+    onSubscribe: ({ extra }, id, params) => beginOperation(options, extra, id, params),
     onComplete: ({ extra }) => {
       extra.operations--;
     },
@@ -83,7 +85,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   });
   sockets.on('connection', (socket, request: IncomingMessage) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask);
+    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask, pingInterval);
   });
 
   return async (within) => {
@@ -94,8 +96,8 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   };
 }
 
-/** Lets a client in, or closes its socket: with 4403 by giving false. */
-async function connect({ hub, authenticate, mask }: WebSocketOptions, extra: Extra, params: Record<string, unknown> = {}) {
+/** Admits a client, or closes its socket; false closes it with 4403. */
+async function admit({ hub, authenticate, mask }: WebSocketOptions, extra: Extra, params: Record<string, unknown> = {}) {
   const { socket, request } = extra;
   const given = params['authorization'] ?? params['Authorization'];
   extra.authorization = typeof given === 'string' ? given : request.headers.authorization;
@@ -116,14 +118,14 @@ async function connect({ hub, authenticate, mask }: WebSocketOptions, extra: Ext
   return true;
 }
 
-/** Begins an operation, or gives the errors that it is refused with. */
-async function begin(options: WebSocketOptions, extra: Extra, id: string, params: SubscribePayload) {
+/** Begins an operation, or returns the errors that it is refused with. */
+async function beginOperation(options: WebSocketOptions, extra: Extra, id: string, params: SubscribePayload) {
   if (id.length > MAX_ID) {
     const message = `The id of an operation has at most ${MAX_ID} characters`;
     extra.socket.close(BAD_REQUEST, message);
     return [new GraphQLError(message)];
   }
-  // Those that the client has just completed are about to end.
+  // Operations that the client has just completed are about to end.
   if (extra.operations >= MAX_OPERATIONS) await setImmediate();
   if (extra.operations >= MAX_OPERATIONS) {
     if (++extra.refusals > MAX_REFUSALS) extra.socket.close(POLICY_VIOLATION, 'Too many operations');
@@ -136,7 +138,7 @@ async function begin(options: WebSocketOptions, extra: Extra, id: string, params
   return prepared;
 }
 
-/** The arguments of an operation with Yoga's way to run it, plugins and all. */
+/** The arguments of an operation, and Yoga's functions to run it with all plugins. */
 interface Prepared extends ExecutionArgs {
   run: {
     execute(args: ExecutionArgs): Promise<ExecutionResult>;
@@ -144,7 +146,7 @@ interface Prepared extends ExecutionArgs {
   };
 }
 
-/** @throws what the database throws, and the GraphQLErrors of the parser and the plugins */
+/** @throws errors of the database, and GraphQLErrors of the parser and the plugins */
 async function prepare(
   { yoga, authenticate }: WebSocketOptions,
   { authorization, socket }: Extra,
@@ -173,7 +175,7 @@ async function prepare(
   };
 }
 
-/** Why a handshake is refused, as a status line has it. A browser always sends its origin. */
+/** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */
 function refusalOf({ url, headers }: IncomingMessage, { config }: WebSocketOptions): string | undefined {
   if (url?.split('?', 1)[0] !== '/graphql') return '404 Not Found';
   const { origin, host } = headers;

@@ -4,16 +4,16 @@ import type { GroupSettings, TypeLevels } from './group.ts';
 import { permissionBit } from './member-permissions.ts';
 import { type GroupState, stateAt } from './validity.ts';
 
-/** What can settle a decision, with what it means: the yeses from the widest to the narrowest, then the noes. */
+/** The reasons of a decision with their meaning: first those that allow, from the widest to the narrowest. */
 export const DECISION_REASONS = [
   ['ANYONE', 'Yes: anyone may.'],
-  ['MEMBER', 'Yes: every member may, or may come to be the one in turn.'],
-  ['SELECTED_MEMBER', 'Yes: only selected members may, and it is one.'],
-  ['NOT_A_MEMBER', 'No: it takes a member, and the address is none.'],
+  ['MEMBER', 'Yes: every member may, or may be the one in turn.'],
+  ['SELECTED_MEMBER', 'Yes: only selected members may, and the member is selected.'],
+  ['NOT_A_MEMBER', 'No: only members may, and the address is not a member.'],
   ['NOT_SELECTED', "No: only selected members may, and the member's own permission is false."],
   [
     'MESSAGE_TYPE_NOT_SELECTED',
-    'No: with this message type only selected members may, and the member has no entry that says so.',
+    'No: with this message type only selected members may, and the member has no entry that allows it.',
   ],
   ['GROUP_PAUSED', 'No: the group is paused.'],
   ['GROUP_EXPIRED', 'No: the group has expired.'],
@@ -21,7 +21,7 @@ export const DECISION_REASONS = [
 ] as const;
 export type DecisionReason = (typeof DECISION_REASONS)[number][0];
 
-/** A rule that was looked at. */
+/** A rule that was checked. */
 export interface DecisionRule {
   /** `state`, or the name of the level: `permissions.send`, `permissions(7).send`. */
   rule: string;
@@ -32,18 +32,18 @@ export interface DecisionRule {
 
 export interface Decision {
   allowed: boolean;
-  /** The rule that settled it: the first no; without one the narrowest yes. */
+  /** The rule that decided: the first that refuses; if none does, the narrowest that allows. */
   reason: DecisionReason;
-  /** Every rule looked at, in order. */
+  /** Every rule that was checked, in order. */
   rules: DecisionRule[];
 }
 
-/** Somebody who wants to do something: what a decision depends on. */
+/** Everything that a decision depends on: may this address do this in this group, now? */
 export interface Question {
   group: Pick<GroupSettings, 'active' | 'startsAt' | 'expiresAt' | 'flags'>;
-  /** The group's set for the message type; undefined: it has none. Not looked at for message type 0. */
+  /** The group's set for the message type; undefined: it has none. Not used for message type 0. */
   type?: TypeLevels | undefined;
-  /** undefined: no member. */
+  /** undefined: not a member. */
   member?: { permissions: number; entry?: number | undefined } | undefined;
   action: ActionName;
   /** 0 to 2³¹−1. */
@@ -60,7 +60,7 @@ const STATE_NOES: Record<Exclude<GroupState, 'ACTIVE'>, DecisionReason> = {
 const SELECTED = 1;
 const WIDEST = 2;
 
-/** The level that a type's set gives an action; undefined: the set does not look at it. */
+/** The level of an action in a message type's set; undefined: there is no set, or it does not cover the action. */
 export function typeLevel(action: ActionName, messageType: number, type: TypeLevels | undefined): Level | undefined {
   return messageType > 0 && (action === 'send' || action === 'recv') ? type?.[action] : undefined;
 }
@@ -71,8 +71,8 @@ export function isRoundRobin(flags: number, messageType: number, type: TypeLevel
 }
 
 /**
- * What a member must have to be allowed, in a group that is active: its own permission, an entry for the message type that
- * says yes, both or neither.
+ * What a member of an active group needs to be allowed: its own permission, an entry for the message type that allows it,
+ * both or neither.
  */
 export function demanded(
   flags: number,
@@ -83,7 +83,7 @@ export function demanded(
   return { permission: levelsOf(flags)[action] === SELECTED, entry: typeLevel(action, messageType, type) === SELECTED };
 }
 
-/** Decides: the state, the group's level, the type's level. The first no settles it. */
+/** Checks the state, the group's level, then the type's level. The first that refuses decides. */
 export function decide({ group, type, member, action, messageType, now }: Question): Decision {
   const bit = permissionBit(action);
   const rules: DecisionRule[] = [];
@@ -110,7 +110,7 @@ export function decide({ group, type, member, action, messageType, now }: Questi
 const NAMES = DECISION_REASONS.map(([name]) => name);
 const narrower = (a: DecisionReason, b: DecisionReason) => (NAMES.indexOf(a) > NAMES.indexOf(b) ? a : b);
 
-/** What one level says. `selected`: whether the member is; undefined: it is no member. */
+/** Checks one level. `selected`: whether the member is selected; undefined: the address is not a member. */
 function weigh(
   level: Level,
   action: ActionName,

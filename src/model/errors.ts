@@ -20,7 +20,7 @@ export class InvalidInputError extends DomainError {
 
 export class NotAllowedError extends DomainError {
   readonly code = 'NOT_ALLOWED';
-  /** The missing right of groups/rights.ts, or the missing scope of access/viewer.ts, or "application". */
+  /** The missing right of model/rights.ts, or the missing scope of access/viewer.ts, or "application". */
   readonly right: string;
   constructor(right: string) {
     super(right === 'application' ? 'This needs an application token' : `This needs ${right}`);
@@ -36,7 +36,7 @@ export class UnauthenticatedError extends DomainError {
   }
 }
 
-/** The app has no such token, or no longer: nothing tells the two apart, nor a malformed id. */
+/** The app has no such token, or no longer, or the id is malformed: callers cannot tell which. */
 export class TokenNotFoundError extends DomainError {
   readonly code = 'TOKEN_NOT_FOUND';
   constructor() {
@@ -44,7 +44,7 @@ export class TokenNotFoundError extends DomainError {
   }
 }
 
-/** The group does not exist, or the caller may not see it: nothing tells the two apart. */
+/** The group does not exist, or the caller may not see it: callers cannot tell which. */
 export class GroupNotFoundError extends DomainError {
   readonly code = 'GROUP_NOT_FOUND';
   readonly gid: string;
@@ -107,7 +107,7 @@ export class StreamEndError extends DomainError {
   }
 }
 
-/** More work waits than the gateway takes on; nothing was written. */
+/** More work is waiting than the gateway accepts; nothing was written. */
 export class OverloadedError extends Error {
   override name = 'OverloadedError';
 }

@@ -34,13 +34,13 @@ const SHIFT: Record<ActionName, number> = { send: 0, recv: 4, pub: 8, sub: 12, l
 const SWITCHES = Flag.AUTO_ADD | Flag.NOT_STORED | Flag.LOOPBACK | Flag.NO_LEAVING;
 export const KNOWN_FLAGS = ACTIONS.reduce((mask, action) => mask | (3 << SHIFT[action]), SWITCHES);
 
-/** The five levels that a legal bitmask says. */
+/** The five levels in a legal bitmask. */
 export function levelsOf(flags: number): Levels {
   const level = (action: ActionName) => ((flags >> SHIFT[action]) & 3) as Level;
   return { send: level('send'), recv: level('recv'), pub: level('pub'), sub: level('sub'), list: level('list') };
 }
 
-/** The bitmask with some levels set, all else as it was. */
+/** The bitmask with some levels set and everything else unchanged. */
 export function withLevels(flags: number, levels: Partial<Levels>): number {
   let result = flags;
   for (const action of ACTIONS) {

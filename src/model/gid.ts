@@ -1,6 +1,6 @@
 /** The number of a group, as a caller gave it. */
 export interface Gid {
-  /** 0, which no group has, for a text that is no gid: it answers as one that does not exist. */
+  /** 0, which no group has, if the text is not a gid: it is answered like one that does not exist. */
   readonly number: number;
   /** What the caller wrote, for the answer. */
   readonly text: string;

@@ -9,10 +9,10 @@ export interface TypeLevels {
   recv: Level;
 }
 
-/** A level that is not given narrows nothing: ANYONE for send, MEMBERS for recv. */
+/** A level that is not given restricts nothing: ANYONE for send, MEMBERS for recv. */
 export const OPEN_TYPE: TypeLevels = { send: 2, recv: 0 };
 
-/** All that can be set about a group, but for its members. */
+/** Everything that can be set about a group, except its members. */
 export interface GroupSettings extends PlainSettings, Validity {
   /** The bitmask of flags.ts. */
   flags: number;
@@ -21,7 +21,7 @@ export interface GroupSettings extends PlainSettings, Validity {
   types: ReadonlyMap<number, TypeLevels>;
 }
 
-/** A group as it was when it was read. The sets of its message types are read apart. */
+/** A group as it was when it was read. The sets of its message types are read separately. */
 export interface Group extends Omit<GroupSettings, 'types'> {
   gid: number;
   memberCount: number;
@@ -36,8 +36,8 @@ export interface Group extends Omit<GroupSettings, 'types'> {
 }
 
 /**
- * For comparing names in any case, the same on every database. A part of a name folds to a part of the folded name. By way
- * of upper case ß finds SS and ı finds I; a sigma has one form wherever it stands.
+ * Folds a name for case-insensitive search, the same on every database. A part of a name folds to a part of the folded name.
+ * The upper case in between makes ß match SS and ı match I; a final sigma folds like any other.
  */
 export function foldName(name: string): string {
   return name.toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ');

@@ -21,14 +21,14 @@ export class Issues {
     if (this.#issues.length > 0) throw new InvalidInputError(this.#issues);
   }
 
-  /** Notes every null among the fields that may not be null. */
+  /** Adds an issue for every field that is null and may not be. */
   noNulls(input: object, path: Path, except: readonly string[] = []): void {
     for (const [name, value] of Object.entries(input)) {
       if (value === null && !except.includes(name)) this.add([...path, name], 'null is not allowed here; leave the field out');
     }
   }
 
-  /** Notes a number that is no integer of the range. */
+  /** Adds an issue for a number that is not an integer in the range. */
   range(value: number | null | undefined, min: number, max: number, path: Path): void {
     if (value == null) return;
     if (!Number.isInteger(value) || value < min || value > max) this.add(path, `must be an integer from ${min} to ${max}`);

@@ -1,8 +1,8 @@
 import { RIGHT_NAMES, type Right, rightBit } from './rights.ts';
 
 /**
- * What a user needs for what it wants (spec: Rights). Rights are needed for what changes: a part of a request that leaves
- * things as they are needs none. Needs of all parts add up; they are judged by the rights held when the lock was taken.
+ * Which rights a user needs for a request (spec: Rights). Only changes need rights: a part of a request that changes nothing
+ * needs none. The needs of all parts add up, and are checked against the rights that were held when the lock was taken.
  */
 
 /** A member who acts, with its rights under the group's lock. */
@@ -12,7 +12,7 @@ export interface Actor {
   rights: number;
 }
 
-/** Rights that acts call for, and rights that are given and so have to be held, as bits of rights.ts. */
+/** Rights that acts need, and rights that are given to others and so must be held, as bits of rights.ts. */
 export interface Needs {
   acts: number;
   gives: number;
@@ -25,7 +25,7 @@ export const NEEDS_MODIFY = needs('modify');
 export const NEEDS_REMOVE = needs('remove');
 const OWNER = rightBit('owner');
 
-/** Which right an act on a member takes, by the rank of the member: without rights, with rights, owner. */
+/** Which right an act on a member needs, by the rank of the member: without rights, with rights, owner. */
 const byRank = (plain: Right, admin: Right) => (rights: number) => {
   if (rights & OWNER) return needs('removeOwner');
   return needs(rights === 0 ? plain : admin);
@@ -35,7 +35,7 @@ const toRemove = byRank('removeUser', 'removeAdmin');
 const TO_ADD = needs('addUser');
 const TO_LEAVE_ANYWAY = needs('owner');
 
-/** What giving and taking rights needs. Anyone gives up its own. */
+/** What giving and taking rights needs. Members may give up their own. */
 function toChangeRights(actor: Actor, address: string, before: number, after: number): Needs {
   const gives = after & ~before;
   const takes = before & ~after;
@@ -44,34 +44,34 @@ function toChangeRights(actor: Actor, address: string, before: number, after: nu
   return { acts, gives };
 }
 
-/** A member as it was (rights) and as it is to be; null: no member. */
+/** A member before and after a change; null: not a member. */
 export interface MemberChange {
   address: string;
   before: { permissions: number; rights: number } | null;
   after: { permissions: number; rights: number } | null;
 }
 
-/** @param membersMayLeave false: nobody but an owner removes itself */
+/** @param membersMayLeave false: only owners may remove themselves */
 export function needsToChange(actor: Actor, { address, before, after }: MemberChange, membersMayLeave: boolean): Needs {
-  if (before === null) return after === null ? NO_NEEDS : both(TO_ADD, toChangeRights(actor, address, 0, after.rights));
+  if (before === null) return after === null ? NO_NEEDS : addNeeds(TO_ADD, toChangeRights(actor, address, 0, after.rights));
   if (after === null) {
     if (address !== actor.address) return toRemove(before.rights);
     return membersMayLeave || before.rights & OWNER ? NO_NEEDS : TO_LEAVE_ANYWAY;
   }
   const touched = before.permissions === after.permissions ? NO_NEEDS : toTouch(before.rights);
-  return both(touched, toChangeRights(actor, address, before.rights, after.rights));
+  return addNeeds(touched, toChangeRights(actor, address, before.rights, after.rights));
 }
 
-/** What changing a member's entry for a message type needs, or removing it. */
+/** What changing or removing a member's entry for a message type needs. */
 export function needsToChangeEntry(rights: number): Needs {
   return toTouch(rights);
 }
 
-export function both(a: Needs, b: Needs): Needs {
+export function addNeeds(a: Needs, b: Needs): Needs {
   return { acts: a.acts | b.acts, gives: a.gives | b.gives };
 }
 
-/** A right that the actor lacks for it; undefined: it may. */
+/** A right that the actor lacks; undefined: it lacks none. */
 export function missingRight({ rights }: Actor, { acts, gives }: Needs): Right | undefined {
   const lacking = (bits: number) => RIGHT_NAMES.find((right) => bits & ~rights & rightBit(right));
   return lacking(acts) ?? lacking(gives);

@@ -27,8 +27,8 @@ export function withPermissions(bits: number, given: Partial<MemberPermissions>)
 }
 
 /**
- * A member's permissions for a message type: send and recv of its entry, false without one. The others never look at the
- * message type and are its own.
+ * A member's permissions for a message type: send and recv are those of its entry, false without one. The others do not depend
+ * on the message type.
  */
 export function entryPermissions(own: number, entry: number | undefined): MemberPermissions {
   return permissionsOf((own & ~TYPE_PERMISSIONS) | ((entry ?? 0) & TYPE_PERMISSIONS));

@@ -1,4 +1,4 @@
-/** A member as it was when it was read. Its entries for message types are read apart. */
+/** A member as it was when it was read. Its entries for message types are read separately. */
 export interface Member {
   gid: number;
   address: string;

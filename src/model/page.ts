@@ -16,7 +16,7 @@ export type PageKey = readonly (string | number)[];
 /** The same as a statement takes it: times as dates. */
 export type PageBound = readonly (string | number | Date)[];
 
-// Times end with the year 9999: both drivers and PostgreSQL write them alike up to there.
+// Times end with the year 9999: up to there both drivers and PostgreSQL write them the same way.
 const LARGEST = { n: Number.MAX_SAFE_INTEGER, i: 2 ** 31 - 1, t: Date.UTC(10_000, 0) - 1 };
 
 /** A page to be read: `limit` items from one end, between two keys. */
@@ -31,7 +31,7 @@ export interface PageRequest {
 export interface Page<T> {
   items: T[];
   cursorOf: (item: T) => string;
-  /** Both are true answers; the one that the page itself cannot give costs a statement when it is asked for. */
+  /** Both are exact; the one that cannot be told from the page itself runs a statement when it is called. */
   hasNextPage: () => boolean | Promise<boolean>;
   hasPreviousPage: () => boolean | Promise<boolean>;
 }
@@ -46,7 +46,7 @@ export function encodePageCursor(list: string, key: PageKey): string {
   return Buffer.from(JSON.stringify([list, ...key])).toString('base64url');
 }
 
-/** @throws InvalidInputError for a cursor that is garbled or of another list */
+/** @throws InvalidInputError for a cursor that is malformed or of another list */
 function decodePageCursor(list: string, shape: string, cursor: string, path: Path): PageBound {
   let parts: unknown;
   try {
@@ -91,7 +91,7 @@ export function pageRequest(args: PageArgs, list: string, shape: string, path: P
 }
 
 /**
- * Makes a page of rows that were read from its end on, one more than `limit` where there are more.
+ * Makes a page of rows in the order in which they were read, one more than `limit` if there are more.
  * @param exists whether an item lies at or beyond a bound, outside the page
  */
 export function pageOf<T>(
@@ -102,9 +102,9 @@ export function pageOf<T>(
   const items = rows.slice(0, limit);
   if (backward) items.reverse();
   const more = () => rows.length > limit;
-  const beforeIt = () => (after ? exists('atOrBefore', after) : false);
-  const behindIt = () => (before ? exists('atOrAfter', before) : false);
+  const itemsBefore = () => (after ? exists('atOrBefore', after) : false);
+  const itemsAfter = () => (before ? exists('atOrAfter', before) : false);
   return backward
-    ? { items, hasPreviousPage: () => more() || beforeIt(), hasNextPage: behindIt }
-    : { items, hasNextPage: () => more() || behindIt(), hasPreviousPage: beforeIt };
+    ? { items, hasPreviousPage: () => more() || itemsBefore(), hasNextPage: itemsAfter }
+    : { items, hasNextPage: () => more() || itemsAfter(), hasPreviousPage: itemsBefore };
 }

@@ -1,6 +1,6 @@
 import { type Issues, MAX_INT, type Path } from './issues.ts';
 
-/** The types of GraphQL that a plain setting may have, with what they are in TypeScript. */
+/** The GraphQL types that a plain setting may have, with their TypeScript types. */
 interface Kinds {
   String: string;
   Boolean: boolean;
@@ -9,21 +9,21 @@ interface Kinds {
 type Kind = keyof Kinds;
 
 /**
- * A setting of a group that stands in one column and has no rule with others. One entry in PLAIN_SETTINGS is all of it:
- * everything else goes through the table. The entry's key is the name of the field in Prisma's schema, in GraphQL and in
- * change records.
+ * A setting of a group that is stored in one column and has no rules with other settings. One entry in PLAIN_SETTINGS defines
+ * it; everything else is derived from that table. The entry's key is the name of the field in Prisma's schema, in GraphQL and
+ * in change records.
  */
 export interface PlainSetting<K extends Kind = Kind, T = Kinds[K] | null> {
   readonly type: K;
-  /** What a new group has; records from before the setting was there read the same. */
+  /** The value in a new group, and in change records from before the setting existed. */
   readonly initial: T;
   /** Whether null clears it: its initial value is null then. */
   readonly clearable: boolean;
   /** For the schema: the beginning of a sentence, without a full stop. */
   readonly description: string;
-  /** Notes what is wrong with a value; without it only the bounds of the type hold. */
+  /** Adds an issue if the value is invalid; without it only the bounds of the type are checked. */
   readonly check?: (issues: Issues, value: Kinds[K], path: Path) => void;
-  /** Its name on the op endpoint: in `group` of the JSON style, and as a parameter; not given: it is not there. */
+  /** Its name on the op endpoint: in `group` of the JSON style, and as a parameter; not given: it is not available there. */
   readonly op?: string;
 }
 
@@ -63,7 +63,7 @@ type ValueOf<S> = S extends PlainSetting<infer K, infer T> ? Extract<Kinds[K], T
 
 /** The values of all plain settings. */
 export type PlainSettings = { [Name in PlainName]: ValueOf<(typeof PLAIN_SETTINGS)[Name]> };
-/** Some of them as an input gives them; what is undefined stays. */
+/** Changes of some of them; what is undefined stays. */
 export type PlainSettingsInput = Partial<PlainSettings>;
 
 export const PLAIN_NAMES = Object.keys(PLAIN_SETTINGS) as PlainName[];
@@ -77,7 +77,7 @@ function each(value: (name: PlainName) => unknown): PlainSettings {
   return Object.fromEntries(PLAIN_NAMES.map((name) => [name, value(name)])) as PlainSettings;
 }
 
-/** The plain settings out of an object that has others beside them; what it lacks is as in a new group. */
+/** The plain settings of an object that may have other properties; missing ones get their initial value. */
 export function plainSettings(from: PlainSettingsInput): PlainSettings {
   return each((name) => (from[name] === undefined ? PLAIN_SETTINGS[name].initial : from[name]));
 }
@@ -87,7 +87,7 @@ export function changedPlainSettings(current: PlainSettings, input: PlainSetting
   return each((name) => (input[name] === undefined ? current[name] : input[name]));
 }
 
-/** Notes what is wrong with the plain settings of an input. A null that may not be is noted with all others. */
+/** Adds issues for invalid plain settings of an input. Nulls that are not allowed are left to `Issues.noNulls`. */
 export function checkPlainSettings(issues: Issues, given: { [Name in PlainName]?: unknown }, path: Path): void {
   for (const [name, { type, check }] of ENTRIES) {
     const value = given[name];

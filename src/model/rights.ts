@@ -41,9 +41,9 @@ export function rightsOf(bits: number): Rights {
 }
 
 /**
- * The bits after a change. `owner: true` gives everything; `owner: false` takes everything from an owner but what the same
- * change names true. `admin: true` gives the role and what it stands for but for what is named false; `admin: false` takes
- * both but for what is named true.
+ * The bits after a change. `owner: true` gives everything; `owner: false` takes everything from an owner, except rights that
+ * the same change sets to true. `admin: true` gives the role and the rights it stands for, except those set to false;
+ * `admin: false` takes both, except those set to true.
  */
 export function changeRights(bits: number, change: RightsChange): number {
   if (change.owner === true) return ALL_RIGHTS;
@@ -60,8 +60,8 @@ export function changeRights(bits: number, change: RightsChange): number {
 }
 
 /**
- * The rights that contradict being an owner: named false while the member is, and stays, an owner. With `owner: true` in
- * the same change nothing else may be false; an owner that keeps its role keeps every right.
+ * The rights that contradict being an owner: set to false while the member becomes or stays an owner. An owner has every
+ * right, so nothing else may be false.
  */
 export function contradictions(bits: number, change: RightsChange): Right[] {
   const staysOwner = change.owner === true || (change.owner === undefined && hasRight(bits, 'owner'));

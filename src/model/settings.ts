@@ -1,4 +1,4 @@
-import { type CallSettingsInput, changedCallSettings } from './call-settings.ts';
+import { type CallSettingsInput, changedCallSettings, DEFAULT_CALL_SETTINGS } from './call-settings.ts';
 import {
   ACTIONS,
   AUDIENCES,
@@ -36,7 +36,7 @@ export interface SettingsInput extends PlainSettingsInput {
   permissions?: PermissionsInput | null;
 }
 
-/** Permissions as levels: the members' own where nothing is given. */
+/** The levels of the permissions that are given. */
 function levelsIn(input: PermissionsInput): Partial<Levels> {
   const levels: Partial<Levels> = {};
   for (const action of ACTIONS) {
@@ -74,7 +74,7 @@ export function newSettings(input: SettingsInput, messageType: number, now: Date
     ...plainSettings(input),
     flags: changedFlags(0, input, messageType),
     ...newValidity(input.validity ?? {}, now),
-    call: changedCallSettings({ flags: 0, resolution: 'DEFAULT', maxDuration: null }, input.callSettings ?? {}),
+    call: changedCallSettings(DEFAULT_CALL_SETTINGS, input.callSettings ?? {}),
     types: changedTypes(new Map(), input, messageType),
   };
 }
@@ -91,8 +91,9 @@ export function changedSettings(current: GroupSettings, input: SettingsInput, me
 }
 
 /**
- * The fields of GroupSettings that differ, dotted, as watchers are told: `name`, `validity.expiresAt`, `permissions.send`,
- * `permissions(7).send`, `permissions(7)` where a set was dropped, and the view beside `flags` that a bit means.
+ * The dotted names of the settings that differ, as change records have them: `name`, `validity.expiresAt`,
+ * `permissions.send`, `permissions(7).send`, or `permissions(7)` where a set was dropped. A changed bit is named twice: as
+ * `flags`, and as the field that shows it.
  */
 export function changedFields(before: GroupSettings, after: GroupSettings): string[] {
   const changed: string[] = [];

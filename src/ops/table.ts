@@ -1,11 +1,11 @@
 import { revokeTokensOf } from '../access/manage-tokens.ts';
 import { replaceUserToken } from '../access/op-tokens.ts';
-import { countUsers, cursorBehindUser, findUids, findUserByUid, findUsers, pageUsers, type User } from '../access/users.ts';
+import { countUsers, cursorAfterUser, findUids, findUserByUid, findUsers, pageUsers, type User } from '../access/users.ts';
 import { requireScope, type Scope, type Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import { addGroup, deleteGroup, editGroupMembers, setGroup } from '../groups/operations.ts';
-import { cursorBehindGid, findGroup, pageGroups } from '../groups/read/groups.ts';
-import { cursorBehindAddress, pageMembers } from '../groups/read/members.ts';
+import { cursorAfterGid, findGroup, pageGroups } from '../groups/read/groups.ts';
+import { cursorAfterAddress, pageMembers } from '../groups/read/members.ts';
 import { takePages } from '../groups/read/take-pages.ts';
 import { deleteUser } from '../groups/write/delete-user.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
@@ -63,7 +63,7 @@ async function groupGetMembers(context: OpContext, wire: Wire): Promise<object> 
   const after = readField(wire, AFTER);
   const { gid, memberCount } = await seenGroup(context, wire);
   const { db, viewer } = context;
-  const cursor = after === undefined ? undefined : cursorBehindAddress(gid, after);
+  const cursor = after === undefined ? undefined : cursorAfterAddress(gid, after);
   const uids = new Map<string, number>();
   const members = await takePages(count, cursor, async (args) => {
     const page = await pageMembers(db, viewer.appId, gid, args);
@@ -77,7 +77,7 @@ async function groupGetMembers(context: OpContext, wire: Wire): Promise<object> 
 
 async function groupsGet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
   const gid = readField(wire, GID);
-  const cursor = gid === undefined ? undefined : cursorBehindGid(gid);
+  const cursor = gid === undefined ? undefined : cursorAfterGid(gid);
   const groups = await takePages(countOf(wire), cursor, (args) => pageGroups(db, viewer, args));
   return { groups: groups.map(groupOnWire) };
 }
@@ -132,7 +132,7 @@ async function usersGet({ db, viewer }: OpContext, wire: Wire): Promise<object> 
   const count = countOf(wire);
   const after = readField(wire, AFTER);
   const filter = wantedUsers(wire);
-  const cursor = after === undefined ? undefined : cursorBehindUser(after);
+  const cursor = after === undefined ? undefined : cursorAfterUser(after);
   const users = await takePages(count, cursor, (args) => pageUsers(db, viewer, { ...args, filter }));
   const userscount = await countUsers(db, viewer, filter);
   return { users: users.map(userOnWire), count: users.length, userscount };

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { connectHints, type HintListener, type HintTransport, listenNotify, redisHints } from '../../src/changes/hints.ts';
+import { connectHints, type HintTransport, listenNotify, type PayloadListener, redisHints } from '../../src/changes/hints.ts';
 import type { Hint } from '../../src/db/hint-bus.ts';
 import type { StatementObserver } from '../../src/db/sql.ts';
 import { atEnd } from '../setup/at-end.ts';
@@ -79,7 +79,7 @@ test('promise 10: with hints switched off a change is there with one of the next
 /** Nothing but hints: the poll does not come. */
 const ONLY_HINTS: Watching = { pollInterval: 3_600_000 };
 
-type OpenTransport = (database: TestDatabase, hear: HintListener) => Promise<HintTransport>;
+type OpenTransport = (database: TestDatabase, hear: PayloadListener) => Promise<HintTransport>;
 
 async function hintsBetween(open: OpenTransport) {
   const two = await twoGateways(ONLY_HINTS);

@@ -1,4 +1,4 @@
-/** Addresses that may be, and others that may not, by what they show. */
+/** Valid and invalid addresses, by what makes them so. */
 export const GOOD_ADDRESSES: Record<string, string> = {
   'one character': 'x',
   'an e-mail address': "o'neill+x@example.org",

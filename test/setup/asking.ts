@@ -1,4 +1,4 @@
-/** Asks a gateway for decisions, in the words of the tests. */
+/** Asks a gateway for decisions, in a short form for tests. */
 import {
   AllowedDocument,
   GroupAddDocument,
@@ -12,7 +12,7 @@ import type { Caller } from './gateway.ts';
 export type Action = 'SEND' | 'RECV' | 'PUB' | 'SUB' | 'LIST';
 export const ACTION_NAMES: Action[] = ['SEND', 'RECV', 'PUB', 'SUB', 'LIST'];
 
-/** Makes a group and gives its gid. */
+/** Creates a group and returns its gid. */
 export async function addGroup(caller: Caller, input: GroupAddInput = {}): Promise<string> {
   const { groupAdd } = await caller.call(GroupAddDocument, { input });
   if (groupAdd.__typename !== 'GroupAddPayload') throw new Error(JSON.stringify(groupAdd));
@@ -55,13 +55,13 @@ export async function refusals(caller: Caller, query: string, variables?: object
 
 export type RouteInput = Omit<GroupRouteMessageInput, 'gid'>;
 
-/** The payload or the error, as it comes. */
+/** The payload or the error. */
 export async function route(caller: Caller, gid: string, input: RouteInput, first?: number) {
   const { groupRouteMessage } = await caller.call(GroupRouteMessageDocument, { input: { gid, ...input }, first });
   return groupRouteMessage;
 }
 
-/** The message's receiver in turn; null: there is none. Anything but a routed message is an error. */
+/** The message's receiver in turn; null: there is none. Anything except a routed message is an error. */
 export async function receiverOf(caller: Caller, gid: string, input: RouteInput): Promise<string | null> {
   const routed = await route(caller, gid, input);
   if (routed.__typename !== 'RoutedMessage') throw new Error(JSON.stringify(routed));
@@ -70,7 +70,7 @@ export async function receiverOf(caller: Caller, gid: string, input: RouteInput)
   return routed.receiver?.address ?? null;
 }
 
-/** The receivers of messages that one sender sends one after the other. */
+/** The receivers of several messages that one sender sends in sequence. */
 export async function receiversOf(caller: Caller, gid: string, count: number, input: RouteInput): Promise<string> {
   const receivers: (string | null)[] = [];
   for (let index = 0; index < count; index++) receivers.push(await receiverOf(caller, gid, input));

@@ -1,7 +1,7 @@
-/** What a test file opened, closed behind its tests: `each-file.ts` sees to it. */
+/** What a test file opened; `each-file.ts` closes it after the file's tests. */
 const opened = new Set<() => Promise<void>>();
 
-/** To be done after the file's tests, the last first, unless the returned function does it before. */
+/** Registers what to close after the file's tests, the last first. The returned function closes it earlier. */
 export function atEnd(close: () => unknown): () => Promise<void> {
   let closed: Promise<void> | undefined;
   const once = () => {

@@ -1,5 +1,5 @@
 /**
- * The Chromium of this machine, kept away from everything but this machine:
+ * The Chromium of this machine, which may only connect to this machine:
  *
  *     test.skipIf(!chromium)('…', async () => {
  *       await using browser = await openBrowser();
@@ -10,7 +10,7 @@ import { chromium as driver, type Page } from 'playwright-core';
 
 const CANDIDATES = [process.env['CHROMIUM_PATH'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Where Chromium is; undefined: there is none, and tests with a browser are skipped, but for CI. */
+/** The path of Chromium; undefined: there is none, and tests with a browser are skipped, except in CI. */
 export const chromium = CANDIDATES.find((path) => path && existsSync(path));
 if (!chromium) {
   const message = 'no Chromium is installed: tests with a browser are skipped (set CHROMIUM_PATH)';
@@ -30,7 +30,7 @@ const ARGS = [
 
 export interface Browser extends AsyncDisposable {
   page(): Promise<Page>;
-  /** What pages asked of other machines: nothing, it is hoped. */
+  /** The requests of pages to other machines, which should be none. */
   readonly foreign: readonly string[];
 }
 

@@ -11,18 +11,18 @@
  * Inside a test, `await using db = await openTestDatabase({ observe })` closes it with the test.
  */
 import { randomBytes } from 'node:crypto';
-import { openAsBlob } from 'node:fs';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { inject } from 'vitest';
 import { addApp } from '../../src/access/apps.ts';
 import { Authenticator, hashSecret, newSecret } from '../../src/access/tokens.ts';
 import { SCOPES, type Scope, scopeBits, type Viewer } from '../../src/access/viewer.ts';
 import type { Database, DatabaseOptions } from '../../src/db/client.ts';
-import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { openEmbedded } from '../../src/db/embedded.ts';
 import { openPostgres } from '../../src/db/postgres.ts';
 import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
 import { databaseUrl, withClient } from './databases.ts';
+import { lendPGlite, unmigratedPGlite } from './pglite.ts';
 import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
@@ -39,7 +39,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
   readonly url: string;
   /** PostgreSQL only: the same database as another gateway sees it. */
   openAnother(options?: TestDatabaseOptions): Database;
-  /** The embedded database beneath. */
+  /** The embedded database itself. */
   readonly pglite?: PGlite;
 }
 
@@ -49,12 +49,10 @@ function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout =
   return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
 }
 
-/** A database that nobody else uses. */
+/** A database that nothing else uses. */
 export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   if (databaseKind === 'postgres') return openOnPostgres(await postgresUrl(options.empty), options);
-  const pglite = await PGlite.create(
-    options.empty ? PGLITE_OPTIONS : { ...PGLITE_OPTIONS, loadDataDir: await openAsBlob(inject('pgliteDump')) },
-  );
+  const pglite = options.empty ? await unmigratedPGlite() : await lendPGlite();
   const db = await openEmbedded({ data: pglite, ...withDefaults(options) });
   const onlyPostgres = () => {
     throw new Error('PGlite is in this process, with one connection; put the test into test/only-postgres');
@@ -89,7 +87,7 @@ function testDatabase(db: Database, url: () => string, openAnother: TestDatabase
   };
 }
 
-/** A statement for this once, which the server does not keep by a name. Its rows are what the test says that they are. */
+/** A statement for one use, which the server does not keep under a name. The test declares the type of its rows. */
 export function sql<Row>(db: Sql, text: string, values: readonly unknown[] = []): Promise<Row[]> {
   const statement: Statement<readonly unknown[], unknown> = { name: '', text, parameters: [], columns: {} };
   return db.query(statement, values) as Promise<Row[]>;
@@ -109,7 +107,7 @@ export interface TestViewer {
   token: string;
 }
 
-/** A new app and its application token, as the gateway finds them. */
+/** A new app and its application token, as the gateway authenticates it. */
 export async function createViewer(db: Database, appName = `app-${randomBytes(5).toString('hex')}`): Promise<TestViewer> {
   const token = await addApp(db, appName);
   return { viewer: await viewerOf(db, token), token };

@@ -1,8 +1,8 @@
-/** Runs once before the tests of a project: makes the migrated database that each test file gets a copy of. */
+/** Runs once before the tests of a project: creates the migrated database of which each test file gets a copy. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,19 +17,27 @@ import { forgetRan, writeThere } from './ran.ts';
 declare module 'vitest' {
   interface ProvidedContext {
     databaseKind: 'pglite' | 'postgres';
-    /** A file with a migrated PGlite. */
-    pgliteDump: string;
+    pglite: PGliteTemplates;
     postgres: PostgresServer;
   }
 }
 
-/** Where the tests' databases are made. */
+export interface PGliteTemplates {
+  /** A file with a PGlite that is not migrated. */
+  unmigrated: string;
+  /** The same with one that is. */
+  migrated: string;
+  /** A data folder of a gateway that ended before it made its first token. */
+  dataDir: string;
+}
+
+/** Where the tests' databases are created. */
 export interface PostgresServer {
   /** A database that exists, to connect to. */
   url: string;
   /** A migrated database, to be copied. */
   template: string;
-  /** What the names of this run's databases begin with. */
+  /** The prefix of the names of this run's databases. */
   prefix: string;
 }
 
@@ -51,14 +59,21 @@ async function setupPGlite(project: TestProject): Promise<Teardown> {
   const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
-    const pglite = await PGlite.create(PGLITE_OPTIONS);
+    const templates = {
+      unmigrated: join(folder, 'new.tar'),
+      migrated: join(folder, 'migrated.tar'),
+      dataDir: join(folder, 'data'),
+    };
+    await mkdir(templates.dataDir, { mode: 0o700 });
+    const pglite = await PGlite.create(join(templates.dataDir, 'pglite'), PGLITE_OPTIONS);
+    const dump = async (file: string) => writeFile(file, (await pglite.dumpDataDir('none')).stream());
+    await dump(templates.unmigrated);
     const db = await openEmbedded({ data: pglite, ...TIMEOUTS });
     await db.migrate();
-    const dump = await pglite.dumpDataDir('none');
+    await pglite.exec('checkpoint');
+    await dump(templates.migrated);
     await db.close();
-    const file = join(folder, 'migrated.tar');
-    await writeFile(file, dump.stream());
-    project.provide('pgliteDump', file);
+    project.provide('pglite', templates);
     return remove;
   } catch (error) {
     await remove();
@@ -88,9 +103,9 @@ async function setupPostgres(project: TestProject): Promise<Teardown> {
   }
 }
 
-/** A PostgreSQL of one's own. */
+/** Starts a PostgreSQL for this run. */
 export async function startServer(): Promise<{ url: string; stop: Teardown }> {
-  // In a process group of its own: Ctrl-C is for vitest, which then closes the pipe, when the tests' connections are gone.
+  // In a process group of its own: Ctrl-C must end only vitest, which closes the pipe when the tests' connections are closed.
   const child: ChildProcess = spawn(process.execPath, [fileURLToPath(new URL('postgres-server.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
@@ -125,7 +140,7 @@ export async function withClient<T>(url: string, run: (client: pg.Client) => Pro
   }
 }
 
-/** Those that files left, by failing or by Ctrl-C, and the template. */
+/** Drops databases that files left behind, by failing or by Ctrl-C, and the template. */
 async function dropDatabases(url: string, prefix: string): Promise<void> {
   await withClient(url, async (client) => {
     const { rows } = await client.query('select datname from pg_database where starts_with(datname, $1)', [prefix]);

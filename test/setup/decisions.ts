@@ -43,7 +43,7 @@ export const groupArbitrary: fc.Arbitrary<GroupModel> = fc.record({
   members: fc.dictionary(fc.constantFrom(...ADDRESSES), memberArbitrary, { minKeys: 8, maxKeys: ADDRESSES.length }),
 });
 
-/** Makes the groups, in a few statements, and gives their gids in order. */
+/** Creates the groups, in a few statements, and returns their gids in order. */
 export async function makeGroups(db: Database, viewer: Viewer, models: readonly GroupModel[]): Promise<number[]> {
   const { appId } = viewer;
   const groups = await sql<{ gid: number }>(
@@ -87,7 +87,7 @@ export async function makeGroups(db: Database, viewer: Viewer, models: readonly 
   return gids;
 }
 
-/** What the pure module says. */
+/** The decision of the pure module. */
 export function decided(model: GroupModel, address: string, action: ActionName, messageType: number): Decision {
   const now = new Date();
   const at = (seconds: number) => new Date(now.getTime() + seconds * 1000);
@@ -106,11 +106,11 @@ export function decided(model: GroupModel, address: string, action: ActionName, 
 
 const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-/** The members for whom the pure module says yes, by address. */
+/** The members that the pure module allows, by address. */
 export function allowedIn(model: GroupModel, action: ActionName, messageType: number): string[] {
   const addresses = Object.keys(model.members).toSorted(byCodePoint);
   return addresses.filter((address) => decided(model, address, action, messageType).allowed);
 }
 
-/** Every action with every message type that a generated group may know, and one that none knows. */
+/** Every action with every message type that a generated group may have, and one that none has. */
 export const QUESTIONS = ACTIONS.flatMap((action) => [0, ...TYPES, 11].map((messageType) => ({ action, messageType })));

@@ -1,4 +1,4 @@
-/** Loaded anew for each test file, while the modules that files share are loaded once a process. */
+/** Loaded anew for each test file, whereas modules that files share are loaded once per process. */
 import { afterAll, expect, inject } from 'vitest';
 import { endAll } from './at-end.ts';
 import { writeRan } from './ran.ts';

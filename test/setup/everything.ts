@@ -1,4 +1,4 @@
-/** Writes operations that select everything there is below a field of the schema, to a depth. */
+/** Writes operations that select everything below a field of the schema, up to a depth. */
 import {
   type GraphQLArgument,
   type GraphQLCompositeType,
@@ -13,7 +13,7 @@ import {
 
 export interface Everything {
   document: string;
-  /** `Type.field` of all that is selected. */
+  /** `Type.field` of every selected field. */
   fields: string[];
 }
 
@@ -27,7 +27,7 @@ export function rootFields(schema: GraphQLSchema, kind: Kind): GraphQLField<unkn
 }
 
 /**
- * @param values literals for arguments, by `field.argument` or the argument's name; '': left out; a required one without a value is an error
+ * @param values literals for arguments, by `field.argument` or the argument's name; '' leaves it out; a required argument without a value is an error
  * @param skip fields, by `Type.field`, that are not selected
  */
 export function everythingBelow(
@@ -57,7 +57,7 @@ export function everythingBelow(
         const below = getNamedType(each.type);
         if (skip.includes(name) || (isCompositeType(below) && left === 0)) return '';
         fields.add(name);
-        // By the type too: fields of different types may differ in what they are.
+        // By the type too: fields with the same name may have different types.
         const alias = `${type.name}_${each.name}: ${each.name}${argumentsOf(each.name, each.args)}`;
         return isCompositeType(below) ? `${alias} ${select(below, left - 1)}` : alias;
       })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { atEnd } from './at-end.ts';
 
-/** A folder of its own, which goes after the file's tests. */
+/** A new folder, which is deleted after the file's tests. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'rollcall-test-'));
   atEnd(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,7 +7,7 @@
  *     const gateway = await openTestGateway();
  *     const caller = await gateway.caller();                               // an app of its own, its application token
  *     const { groupAdd } = await caller.call(GroupAddDocument, { input: { name: 'Team' } });
- *     const { data, errors } = await caller.send('{ viewer { address } }'); // anything, errors as they come
+ *     const { data, errors } = await caller.send('{ viewer { address } }'); // any operation, with its errors
  */
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type DocumentNode, type GraphQLFormattedError, print } from 'graphql';
@@ -37,7 +37,7 @@ export interface Answer<Data = Record<string, unknown>> {
 export interface Caller {
   viewer: Viewer;
   token: string;
-  /** The whole answer, whatever it is. */
+  /** The whole answer. */
   // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects to be there
   send<Data = Record<string, any>>(query: string | DocumentNode, variables?: object): Promise<Answer<Data>>;
   /** The data of a typed operation; an error of GraphQL fails the test. */
@@ -65,7 +65,7 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
   return gatewayOn(db, options);
 }
 
-/** A gateway on a database that is open already; on PostgreSQL several may share one. */
+/** A gateway on an open database; on PostgreSQL several may share one. */
 export function gatewayOn(db: TestDatabase, { config, onLog, level = 'error' }: TestGatewayOptions = {}): TestGateway {
   const settings: GatewayConfig = { ...TEST_CONFIG, ...config };
   const log = onLog ? pino({ level }, { write: (line) => onLog(JSON.parse(line)) }) : pino({ level: 'silent' });

@@ -1,12 +1,12 @@
 import type { Database } from '../../src/db/client.ts';
 import type { Given, Sql, Statement, Tx } from '../../src/db/sql.ts';
 
-/** The database with parts of it as given. */
+/** The database with some of its methods replaced. */
 export function altered<D extends Database>(db: D, parts: Partial<Database>): D {
   return Object.assign(Object.create(db), parts);
 }
 
-/** The database, where something happens once behind the first statement of that name, as by another gateway. */
+/** The database; something happens once after the first statement of that name, as if by another gateway. */
 export function interrupted<D extends Database>(db: D, name: string, happens: () => Promise<unknown>): D {
   let waiting = true;
   const query = (sql: Sql) =>

@@ -32,7 +32,7 @@ export interface Listener {
   port: number;
   url: string;
   send(sent: Sent): Promise<HttpAnswer>;
-  /** Sends the headers alone. Give the answer to `answerOf`. */
+  /** Sends only the headers. Pass the request to `answerOf` for the answer. */
   open(sent: Sent): ClientRequest;
 }
 
@@ -51,7 +51,7 @@ export async function listen(gateway: Pick<Gateway, 'createServer'>): Promise<Li
     const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
     const all = { ...type, ...authorization, ...headers };
     const sent = request({ port, host: '127.0.0.1', method, path, agent: false, headers: all });
-    sent.on('error', () => {}); // answerOf hears it
+    sent.on('error', () => {}); // answerOf handles it
     sent.flushHeaders();
     return sent;
   };

@@ -1,10 +1,10 @@
-/** What a list has to answer, worked out from the whole of it. */
+/** The expected pages of a list, computed from the whole list. */
 import fc from 'fast-check';
 import type { Answer } from './gateway.ts';
 
 export type PageSize = { first?: number; last?: number };
 
-/** Relay's arguments, with places in the whole list in place of cursors. */
+/** Relay's arguments, with indexes into the whole list instead of cursors. */
 export interface ModelArgs extends PageSize {
   after?: number;
   before?: number;
@@ -19,8 +19,8 @@ export interface ModelPage<T> {
 export const DEFAULT_PAGE = 50;
 
 /**
- * The page of a list. A cursor may be of an item that the filter leaves out: what lies behind it counts all the same. Around
- * an empty page lies what its cursors cut off.
+ * The expected page of a list. A cursor may be of an item that the filter leaves out; the page still begins after it. Before and
+ * after an empty page are the items that its cursors cut off.
  */
 export function modelPage<T>(all: readonly T[], included: (item: T) => boolean, args: ModelArgs): ModelPage<T> {
   const { first, last, after = -1, before = all.length } = args;
@@ -36,7 +36,7 @@ export function modelPage<T>(all: readonly T[], included: (item: T) => boolean, 
   };
 }
 
-/** By code point, as everything in the gateway compares: UTF-16 has U+FF5E behind U+1F600. */
+/** By code point, as the gateway compares everywhere: in UTF-16 order U+FF5E comes after U+1F600. */
 export function compareText(a: string, b: string): number {
   const [left, right] = [a, b].map((text) => Array.from(text, (character) => character.codePointAt(0) ?? 0));
   const place = left?.findIndex((point, index) => point !== right?.[index]) ?? -1;
@@ -52,7 +52,7 @@ export function pageArgs(size: number): fc.Arbitrary<ModelArgs> {
   return fc.tuple(pageSize, cursors).map(([lengths, places]) => ({ ...lengths, ...places }));
 }
 
-/** A cursor made by hand, in the form that the gateway gives. */
+/** A cursor made by hand, in the gateway's form. */
 export function forgedCursor(...parts: unknown[]): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url');
 }

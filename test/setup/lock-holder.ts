@@ -1,6 +1,6 @@
 /**
  * A process that takes a data folder: `lock-holder.ts FOLDER [listen]`. It says "ready", tries at the next line of its
- * stdin (a time to begin at, or nothing), says as JSON what came of it, and then waits to be ended.
+ * stdin (a time to begin at, or nothing), writes the result as JSON, and then waits to be ended.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -24,14 +24,14 @@ import type { Caller } from './gateway.ts';
 
 type Result = { __typename: string };
 
-/** The result, which has to be of this type. */
+/** The result, which must be of this type. */
 export function answered<R extends Result, T extends R['__typename']>(result: R, type: T): Extract<R, { __typename: T }> {
   // The whole result, so that a failure shows what it was.
   expect(result).toMatchObject({ __typename: type });
   return result as Extract<R, { __typename: T }>;
 }
 
-/** The paths of what was wrong with the input, dotted, in alphabetical order; the result has to be InvalidInput. */
+/** The dotted paths of the input's issues in alphabetical order; the result must be InvalidInput. */
 export function issuePaths(result: Result): string[] {
   expect(result).toMatchObject({ __typename: 'InvalidInput', code: 'INVALID_INPUT' });
   const { issues } = result as unknown as { issues: { path: string[]; message: string }[] };
@@ -51,7 +51,7 @@ export function operationsOf(caller: Caller) {
     edit,
     /** Makes a group. */
     make: async (input: GroupAddInput = {}): Promise<GroupFieldsFragment> => answered(await add(input), 'GroupAddPayload').group,
-    /** Changes a group, with success. */
+    /** Changes a group; this must succeed. */
     change: async (input: GroupSetInput): Promise<GroupFieldsFragment> => answered(await set(input), 'GroupSetPayload').group,
     /** The group as it is now. */
     read: async (gid: string): Promise<GroupFieldsFragment> => {

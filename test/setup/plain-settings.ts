@@ -1,8 +1,8 @@
 import type { PlainName, PlainSettings } from '../../src/model/plain-settings.ts';
 
-/** What the tests try with a plain setting. */
+/** The values with which tests try a plain setting. */
 interface PlainSettingCases<T> {
-  /** Two values that are neither its initial one nor null, nor equal; of a Boolean the other one and the initial one. */
+  /** Two different values, neither null nor the initial one; for a Boolean the other value and the initial one. */
   values: readonly [NonNullable<T>, NonNullable<T>];
   /** Values of the right type that are refused, with the path of the setting. */
   refused?: readonly NonNullable<T>[];
@@ -10,7 +10,7 @@ interface PlainSettingCases<T> {
   constraint?: readonly [name: string, ...refused: NonNullable<T>[]];
 }
 
-/** The row of each plain setting: `test/plain-settings.test.ts` and others go through them all. */
+/** The cases of each plain setting: `test/plain-settings.test.ts` and others run through all of them. */
 export const PLAIN_CASES: { [Name in PlainName]: PlainSettingCases<PlainSettings[Name]> } = {
   name: {
     values: ['Night shift', 'Day 🌞 shift'],

@@ -28,16 +28,16 @@ const server = new EmbeddedPostgres({
   user: 'postgres',
   password,
   persistent: false,
-  // PostgreSQL does not run as root; in a container that is often all there is.
+  // PostgreSQL does not run as root; in a container root is often the only user.
   createPostgresUser: process.getuid?.() === 0,
-  // Not the order "C": what must sort by code point has to say so itself.
+  // Not the collation "C": whatever must sort by code point has to say so itself.
   initdbFlags: ['--encoding=UTF8', '--locale=C.UTF-8', '--locale-provider=icu', '--icu-locale=en-US'],
   postgresFlags: [
     ...['-c', 'listen_addresses=127.0.0.1'],
     ...['-c', 'unix_socket_directories='],
     ...['-c', 'max_connections=200'],
     ...['-c', 'deadlock_timeout=100ms'],
-    // Nothing in it has to survive a crash.
+    // Its data need not survive a crash.
     ...['-c', 'fsync=off'],
     ...['-c', 'full_page_writes=off'],
   ],

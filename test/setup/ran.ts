@@ -8,7 +8,7 @@ import type { DatabaseKind, Statement, StatementObserver } from '../../src/db/sq
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** That folder; it is there as soon as one wrote to it. */
+    /** That folder; it exists as soon as a process wrote to it. */
     ran: string;
   }
 }
@@ -18,7 +18,7 @@ export type RanStatement = Pick<Statement, 'name' | 'text' | 'parameters' | 'col
 
 export interface Ran {
   statements: RanStatement[];
-  /** Test files that are there, and those that ran to their end, each with the database. */
+  /** Test files that exist, and those that ran to their end, each with the database. */
   there: string[];
   done: string[];
 }
@@ -34,7 +34,7 @@ type Line = { ran: RanStatement } | { there: RanFile } | { done: RanFile };
 const noted = new Set<string>();
 const unwritten: RanStatement[] = [];
 
-/** Notes each statement that has a name, each form of it once, and passes everything on. */
+/** Records each statement that has a name, each form of it once, and passes everything on. */
 export function noting(kind: DatabaseKind, observe?: StatementObserver): StatementObserver {
   return (statement, values) => {
     const { name, text, parameters, columns, family } = statement;
@@ -52,7 +52,7 @@ function append(folder: string, lines: readonly Line[]): void {
   appendFileSync(join(folder, `${process.pid}.jsonl`), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
 }
 
-/** Before the test files of a database run: all that there are, even if not all of them are to run. */
+/** Before the test files of a database run: records all that exist, even if not all of them will run. */
 export function writeThere(folder: string, kind: DatabaseKind, files: readonly string[]): void {
   append(
     folder,
@@ -65,7 +65,7 @@ export function writeRan(folder: string, kind: DatabaseKind, file: string): void
   append(folder, [...unwritten.splice(0).map((statement) => ({ ran: statement })), { done: { kind, file } }]);
 }
 
-/** What all processes wrote. */
+/** Reads what all processes wrote. */
 export function readRan(folder: string): Ran {
   const files = existsSync(folder) ? readdirSync(folder) : [];
   const texts = files.flatMap((file) => readFileSync(join(folder, file), 'utf8').trim().split('\n'));

@@ -13,17 +13,17 @@ export interface RecordedStatement extends Statement {
 }
 
 export class StatementRecorder {
-  /** All that came, in order. */
+  /** All statements, in order. */
   readonly statements: RecordedStatement[] = [];
   readonly #runs = new AsyncLocalStorage<string[]>();
 
   readonly observe: StatementObserver = (statement, values = []) => {
     this.statements.push({ ...statement, values });
-    // Whether a token is asked for depends on how old the cached one is.
+    // Whether a token is looked up depends on the age of the cached one.
     if (!statement.name.startsWith('token_')) this.#runs.getStore()?.push(statement.name);
   };
 
-  /** The names of the statements that come of this, in order; not those of background work that runs meanwhile. */
+  /** The names of the statements that this runs, in order, without those of background work. */
   async during(run: () => Promise<unknown>): Promise<string[]> {
     const names: string[] = [];
     await this.#runs.run(names, run);

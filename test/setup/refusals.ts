@@ -1,4 +1,4 @@
-/** The refusals that every operation has alike. Each expects that nothing was written. */
+/** The refusals that all operations have in common. Each expects that nothing was written. */
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type DocumentNode, print } from 'graphql';
 import { expect } from 'vitest';
@@ -24,7 +24,7 @@ export async function applicationToken(db: Database, { appId }: Viewer, scopes: 
   return secret;
 }
 
-/** Gids that no group of a test has, nor could most of them. */
+/** Gids that no group of a test has; most are not even well-formed. */
 export const NO_GIDS = [
   '9007199254740991',
   '9007199254740992',
@@ -63,7 +63,7 @@ export async function expectUnauthenticated<V>(gateway: TestGateway, { viewer }:
   }
 }
 
-/** With every scope but this one: NotAllowed that names it, to an application as to a user. */
+/** With every scope except this one: NotAllowed that names it, for an application and for a user. */
 export async function expectScopeNeeded<V>(
   gateway: TestGateway,
   caller: Caller,
@@ -84,7 +84,7 @@ export async function expectScopeNeeded<V>(
   }
 }
 
-/** A gid that is no group's, cannot be one's, or is that of another app's group or of a deleted one: one and the same answer. */
+/** Gids that are missing, malformed, of another app's group or of a deleted group all get the same answer. */
 export async function expectNotFound<Data, V extends object>(
   gateway: TestGateway,
   caller: Caller,

@@ -1,4 +1,4 @@
-/** The rows of an app: for tests that say what was written, or that nothing was. */
+/** The rows of an app: for tests that check what was written, or that nothing was. */
 import { expect } from 'vitest';
 import { CHANGE_KINDS, type ChangeKind } from '../../src/changes/log/records.ts';
 import type { Sql } from '../../src/db/sql.ts';
@@ -7,7 +7,7 @@ import { sql } from './database.ts';
 const TABLES = ['groups', 'group_types', 'members', 'member_types', 'former_members', 'changes', 'idempotency_keys'] as const;
 export type AppRows = Record<(typeof TABLES)[number], Record<string, unknown>[]>;
 
-/** Every row of the app that the operations write, whole, in an order of its own. */
+/** Every row of the app that the operations write, complete, in a fixed order. */
 export async function rowsOf(db: Sql, appId: number): Promise<AppRows> {
   const rows: Partial<AppRows> = {};
   for (const table of TABLES) {
@@ -18,7 +18,7 @@ export async function rowsOf(db: Sql, appId: number): Promise<AppRows> {
   return rows as AppRows;
 }
 
-/** Does something and expects that it wrote no row of the app. */
+/** Runs something and expects that it wrote no row of the app. */
 export async function writesNothing<T>(db: Sql, { appId }: { appId: number }, act: () => Promise<T>): Promise<T> {
   const before = await rowsOf(db, appId);
   const result = await act();
@@ -34,7 +34,7 @@ export interface ChangeRow {
   memberCount: number;
   mark: number;
   at: Date;
-  // biome-ignore lint/suspicious/noExplicitAny: its shape goes by the kind
+  // biome-ignore lint/suspicious/noExplicitAny: its shape depends on the kind
   data: any;
 }
 

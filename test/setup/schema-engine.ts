@@ -9,7 +9,7 @@ import { openSchemaEngine, withScripts } from '../../prisma/schema-engine.ts';
 import { MIGRATIONS_DIR, type Migration } from '../../src/db/migrate.ts';
 import type { TestDatabase } from './database.ts';
 
-/** Lends Prisma's schema engine on a test's database. */
+/** Runs something with Prisma's schema engine on a test's database. */
 export async function withSchemaEngine<T>(
   db: TestDatabase,
   run: (engine: SchemaEngine) => Promise<T>,
@@ -46,7 +46,7 @@ function pgliteAdapter(pglite: NonNullable<TestDatabase['pglite']>): SqlMigratio
 
 type Query = (query: pg.QueryArrayConfig) => Promise<pg.QueryArrayResult>;
 
-/** Prisma's adapter for pg does not know the type "char" of the catalogs, which the engine reads for a difference. */
+/** Prisma's adapter for pg does not know the type "char" of the catalogs, which the engine reads for a diff. */
 function postgresAdapter(pool: pg.Pool): SqlMigrationAwareDriverAdapterFactory {
   const query = pool.query.bind(pool) as unknown as Query;
   let chars: boolean[] = [];
@@ -61,7 +61,7 @@ function postgresAdapter(pool: pg.Pool): SqlMigrationAwareDriverAdapterFactory {
     const adapter = await factory.connect();
     const queryRaw = adapter.queryRaw.bind(adapter);
     adapter.queryRaw = async (sql) => {
-      const result = await queryRaw(sql); // the engine asks one thing at a time
+      const result = await queryRaw(sql); // the engine runs one query at a time
       return {
         ...result,
         columnTypes: result.columnTypes.map((type, index) => (chars[index] ? ColumnTypeEnum.Character : type)),

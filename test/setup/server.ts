@@ -5,10 +5,10 @@
  *     const { data } = await post(server.url, await server.firstToken(), '{ viewer { address } }');
  *     expect(await server.stop()).toMatchObject({ code: 0 });
  *
- *     const { code, stderr } = await runServer({ PORT: 'x' });  // one that is to end by itself
+ *     const { code, stderr } = await runServer({ PORT: 'x' });  // one that ends by itself
  *     const { code, stdout } = await runApp(['list'], { DATA_DIR: folder });
  *
- * The environment is what is given, a home folder of its own and, unless given, PORT=0 and a new DATA_DIR.
+ * The environment has what is given, a new home folder and, unless given, PORT=0 and a new DATA_DIR.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -32,16 +32,16 @@ export interface ServerProcess {
   readonly url: string;
   readonly port: number;
   readonly ended: Promise<Ended>;
-  /** What it wrote so far: the log, one JSON a line, and the first start's greeting. */
+  /** What it has written so far: the log, one JSON object per line, and the first start's greeting. */
   stdout(): string;
-  /** Waits until it wrote a text. */
+  /** Waits until it has written a text. */
   wrote(text: RegExp): Promise<RegExpExecArray>;
   /** The token that the first start prints. */
   firstToken(): Promise<string>;
   stop(signal?: NodeJS.Signals): Promise<Ended>;
 }
 
-/** A gateway that listens. Fails with what it wrote when it ends before. */
+/** A gateway that listens. If it ends before, fails with what it wrote. */
 export async function startServer(env: Environment = {}): Promise<ServerProcess> {
   const job = run('main.ts', [], env);
   const [, url = '', port] = await wrote(job, /"url":"(http:\/\/[^"]*:(\d+)\/graphql)".*"listening"\}\n/);
@@ -88,14 +88,15 @@ interface Job {
   ended: Promise<Ended>;
 }
 
-/** So that each of many processes need not compile the same modules again. */
+/** A compile cache, so that processes need not compile the same modules again. */
 const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
 const SOURCES = new URL('../../src/', import.meta.url);
-const PRELOAD = new URL('end-with-stdin.ts', import.meta.url).href;
+// To optimize PGlite takes the processor longer than these processes live.
+const NODE_FLAGS = ['--liftoff-only', '--import', new URL('end-with-stdin.ts', import.meta.url).href];
 
 function run(script: string, args: readonly string[], env: Environment): Job {
   const folder = temporaryFolder();
-  const child = spawn(process.execPath, ['--import', PRELOAD, fileURLToPath(new URL(script, SOURCES)), ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, fileURLToPath(new URL(script, SOURCES)), ...args], {
     cwd: folder,
     env: { PATH: process.env['PATH'], HOME: folder, DATA_DIR: join(folder, 'data'), PORT: '0', NODE_COMPILE_CACHE, ...env },
     stdio: 'pipe',

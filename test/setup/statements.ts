@@ -1,11 +1,11 @@
-/** Every statement of src: loads them all, and tells what they are registered with and what the database says of them. */
+/** Every statement of src: loads them all, and describes each as it is registered and as the database reports it. */
 import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PGlite } from '@electric-sql/pglite';
 import * as types from '../../src/db/types.ts';
 
 const SRC = new URL('../../src/', import.meta.url);
-/** These begin to work as soon as they are loaded. */
+/** Modules that start to work when they are loaded. */
 const ENTRIES = ['main.ts', 'app.ts'];
 
 /** Loads every module of src, so that every statement is registered. */
@@ -19,7 +19,7 @@ const isType = (value: unknown): value is types.SqlType => typeof value === 'obj
 /** All types that statements are registered with. */
 export const SQL_TYPES: readonly types.SqlType[] = [...Object.values(types).filter(isType), types.json(), types.jsonb()];
 
-/** The types of a statement's parameters, and its columns with theirs. Not whether they may be null: no database tells that. */
+/** The types of a statement's parameters, and its columns with theirs. Not whether they may be null: the database does not report that. */
 export interface Signature {
   parameters: string[];
   columns: string[];
@@ -30,7 +30,7 @@ function signature(parameters: readonly number[], columns: readonly (readonly [n
   return { parameters: parameters.map(typeOf), columns: columns.map(([name, oid]) => `${name} ${typeOf(oid)}`) };
 }
 
-/** By what it is registered with. */
+/** As it is registered. */
 export function ownSignature({
   parameters,
   columns,
@@ -44,7 +44,7 @@ export function ownSignature({
   );
 }
 
-/** By what the database makes of its text. */
+/** As the database describes its text. */
 export async function describedSignature(pglite: PGlite, text: string): Promise<Signature> {
   const { queryParams, resultFields } = await pglite.describeQuery(text);
   return signature(

@@ -51,7 +51,7 @@ export interface ListeningGateway {
   stop(): Promise<void>;
 }
 
-/** Lets a gateway listen, with WebSockets, until it is stopped or the file's tests are over. */
+/** Lets a gateway listen, with WebSockets, until it is stopped or the file's tests end. */
 export async function listen(gateway: Gateway): Promise<ListeningGateway> {
   const server = gateway.createServer();
   const sockets = new Set<Socket>();
@@ -67,10 +67,10 @@ export async function listen(gateway: Gateway): Promise<ListeningGateway> {
   return { url: `http://127.0.0.1:${port}/graphql`, sockets, stop };
 }
 
-// Streams across groups wait for every open write on the server, those of tests that run beside this one too.
+// Streams across groups wait for every open write on the server, including those of tests that run at the same time.
 const PATIENCE = 90_000;
 
-/** Waits until something is so, and gives it. The limit only ends what would hang. */
+/** Waits until a condition is true, and returns its value. The limit only ends a test that would hang. */
 export async function until<T>(
   condition: () => T | Promise<T>,
   what: () => unknown = () => condition.toString(),
@@ -84,7 +84,7 @@ export async function until<T>(
   }
 }
 
-/** Waits until streams across groups stand behind every record that there is: no write is open that began before them. */
+/** Waits until streams across groups have read every existing record: no write is open that began before them. */
 export async function settled(db: Sql): Promise<void> {
   const waiting = `select from changes where generation = (select generation from gateway_state)
     and xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint limit 1`;
@@ -94,12 +94,12 @@ export async function settled(db: Sql): Promise<void> {
 // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects to be there
 export type WatchedEvent = Record<string, any>;
 
-/** What a watcher got so far. */
+/** What a watcher has received so far. */
 export class Watch {
   readonly events: WatchedEvent[] = [];
   /** The ids of server-sent events, one for each event. */
   readonly ids: (string | undefined)[] = [];
-  /** The errors of its end. */
+  /** The errors with which it ended. */
   errors: readonly GraphQLFormattedError[] = [];
   /** The code of its error, "complete", or how the connection was lost. */
   readonly end: Promise<string>;
@@ -148,7 +148,7 @@ export class Watch {
     return this.events.at(-1);
   }
 
-  /** The records, without Ready, Checkpoint and snapshots. */
+  /** The change records, without Ready, Checkpoint and snapshots. */
   get records(): WatchedEvent[] {
     return this.events.filter(isRecord);
   }
@@ -241,7 +241,7 @@ function watchEvents(
   return watch;
 }
 
-/** Takes the bytes of an event stream. */
+/** Parses the bytes of an event stream. */
 export function eventReader(watch: Watch): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder();
   let rest = '';

@@ -53,7 +53,8 @@ async function handshakeStatus(headers: Record<string, string>, path = '/graphql
 }
 
 test('WebSocket: a ping is answered with its payload, and the server pings too', async () => {
-  const { socket, messages, send, initialised } = openSocket();
+  const pinging = await listen(gatewayOn(gateway.db, { config: { watching: { pingInterval: 200 } } }));
+  const { socket, messages, send, initialised } = openSocket(pinging.url);
   await initialised();
   send({ type: 'ping', payload: { n: 1 } });
   await until(() => messages.some(({ type, payload }) => type === 'pong' && payload.n === 1));

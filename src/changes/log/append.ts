@@ -3,7 +3,7 @@ import { statement, type Tx } from '../../db/sql.ts';
 import { date, int4, int4Array, int8, int8Array, nullable, text, textArray } from '../../db/types.ts';
 import { CHANGE_KINDS, type NewChange } from './records.ts';
 
-/** Where a group's log stands, and what the next records bear. Kept by the writer that holds the group's lock. */
+/** The end of a group's log, and what its next records carry. Kept by the writer that holds the group's lock. */
 export interface LogHead {
   readonly appId: number;
   readonly gid: number;
@@ -38,7 +38,7 @@ const APPEND = statement({
 });
 
 /**
- * Writes records and moves the head, in the writer's transaction under the group's lock. Watchers are told after its commit.
+ * Writes records and moves the head, in the writer's transaction under the group's lock. A hint goes out after its commit.
  */
 export async function appendChanges(tx: Tx, head: LogHead, changes: readonly NewChange[]): Promise<void> {
   if (changes.length === 0) return;

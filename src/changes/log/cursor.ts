@@ -1,6 +1,6 @@
 /**
- * A position in one group's change stream: after the record of that version. The mark is random, so that a history which
- * the database no longer has is told apart.
+ * A position in one group's change stream: after the record of that version. The mark is random, so that a position in a
+ * history which the database no longer has is recognized.
  */
 export interface GroupPosition {
   gid: number;
@@ -15,15 +15,15 @@ export interface CommitPosition {
   id: number;
 }
 
-/** What a cursor says. */
+/** The content of a cursor. */
 export type StreamPosition =
   /** In a group's stream. */
   | { stream: 'group'; position: GroupPosition }
-  /** Before a snapshot of a group: it begins anew. */
+  /** Within a snapshot of a group, which starts again. */
   | { stream: 'snapshot'; gid: number }
-  /** In the stream of an app, with the mark of the record that it stands after; 0: before all records. */
+  /** In the stream of an app, with the mark of the record before the position; 0: before all records. */
   | { stream: 'app'; appId: number; position: CommitPosition; mark: number }
-  /** Before a snapshot of an address's memberships: it begins anew. */
+  /** Within a snapshot of an address's memberships, which starts again. */
   | { stream: 'membershipsSnapshot'; appId: number; address: string }
   /** In the stream of an address's memberships. */
   | { stream: 'memberships'; appId: number; address: string; position: CommitPosition; mark: number };
@@ -60,7 +60,7 @@ const PATTERNS = [
   /^(n)\.(\d{1,16})\.(.+)$/s,
 ];
 
-/** What a cursor says; undefined for one that is garbled. */
+/** The content of a cursor; undefined for one that is malformed. */
 export function decodeCursor(cursor: string): StreamPosition | undefined {
   const text = Buffer.from(cursor, 'base64url').toString();
   if (Buffer.from(text).toString('base64url') !== cursor) return undefined;

@@ -22,11 +22,11 @@ const PICKED = pick(groups, 'g', [
   'updatedAt',
 ]);
 
-/** The columns of a group's row from `groups g`. Beside them a statement returns `read_at`, the clock that the state goes by. */
+/** The columns of a group's row from `groups g`. A statement also returns `read_at`, the time at which `state` is computed. */
 export const GROUP_LIST = PICKED.list;
 export const GROUP_COLUMNS = { ...PICKED.columns, read_at: date };
 
-/** A group of a row with GROUP_COLUMNS. */
+/** Makes a group of a row with GROUP_COLUMNS. */
 export function groupOf(row: RowOf<typeof GROUP_COLUMNS>): Group {
   const { callFlags, callResolution, callMaxDuration, ...group } = PICKED.decode(row);
   return {
@@ -52,8 +52,8 @@ function settingsColumn<Name extends ColumnName>(
 }
 
 /**
- * The columns of a group's settings with their values, for insert and update. The start is due to be recorded when it is
- * still to come at `now`; a group that starts at once has no such record.
+ * The columns of a group's settings with their values, for insert and update. A start is recorded later only if it is in the
+ * future at `now`; a group that starts at once gets no such record.
  */
 const SETTINGS: readonly SettingsColumn[] = [
   ...PLAIN_NAMES.map((name) => settingsColumn(name, (settings) => settings[name])),

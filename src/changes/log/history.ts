@@ -12,7 +12,7 @@ import { CHANGE_KINDS, type ChangeKind } from './records.ts';
 export interface HistoryArgs extends PageArgs {
   /** Only records of these kinds. */
   kinds?: readonly ChangeKind[] | null;
-  /** Kinds whose settings, members and so on are wanted; of the others only the head is read. */
+  /** Kinds whose settings, members and so on are read; of other kinds only the head is read. */
   whole: readonly ChangeKind[];
 }
 
@@ -22,7 +22,7 @@ const HISTORY = family('history');
 const ORDER: Keyset = { columns: [['c.version', int4]], descending: false };
 const numbers = (kinds: readonly ChangeKind[]) => kinds.map((kind) => CHANGE_KINDS[kind]).sort((a, b) => a - b);
 
-/** How histories are asked for: the statement's form and its columns depend on what is wanted of the records. */
+/** Builds the statements for histories, whose form and columns depend on what is selected of the records. */
 class History {
   readonly #viewer: Viewer;
   readonly #args: HistoryArgs;
@@ -34,13 +34,13 @@ class History {
     this.#whole = numbers(args.whole);
   }
 
-  /** Data may be large: 1,000 members a record. */
+  /** Without data that nobody selects: it may be 1,000 members per record. */
   get list(): string {
     const data = this.#whole.length === 0 ? `'{}'::jsonb` : `case when c.kind in (${this.#whole}) then c.data else '{}' end`;
     return `${CHANGE_HEAD_LIST}, ${data} as data, 0 as size`;
   }
 
-  /** For a user the history begins with the record that added it; without a membership there is none. */
+  /** For a user the history begins with the record that added it; without a membership it is empty. */
   where(tag: string, gid: string, ...values: Bound[]): Where {
     const { address } = this.#viewer;
     let where = new Where(HISTORY, `${tag}${this.#whole.join('')}`, `c.app_id = $1 and c.gid = ${gid}`, ...values);
@@ -75,8 +75,8 @@ function changeOf(row: ChangeRow): RecordedChange {
 }
 
 /**
- * A page of the records that are still kept of each of the groups, which the viewer sees, oldest first; in the order of the
- * gids. With a cursor, which is of one group's list, the other groups' answers are errors.
+ * A page of the records still kept, oldest first, for each of several groups that the viewer sees, in the order of the gids.
+ * A cursor belongs to one group's list: with it, the answers of other groups are errors.
  * @throws InvalidInputError for a wrong argument
  */
 export async function pageHistories(

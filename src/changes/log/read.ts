@@ -7,7 +7,7 @@ import { plainSettings } from '../../model/plain-settings.ts';
 import type { CommitPosition } from './cursor.ts';
 import { CHANGE_KINDS, type ChangeData, type ChangeKind, type RecordedSettings } from './records.ts';
 
-/** A record of the log as it is kept. */
+/** A record of the log as it is stored. */
 export type ChangeRecord = ChangeData & {
   gid: number;
   /** Its number in the group's log. */
@@ -17,7 +17,7 @@ export type ChangeRecord = ChangeData & {
   /** An address; null: the application, or the gateway itself. */
   actor: string | null;
   mark: number;
-  /** The group's members after it. */
+  /** The number of the group's members after it. */
   memberCount: number;
   /** About how many bytes it takes in memory. */
   size: number;
@@ -26,7 +26,7 @@ export type ChangeRecord = ChangeData & {
 const HEAD = ['gid', 'version', 'id', 'generation', 'xid', 'kind', 'at', 'actor', 'mark', 'memberCount'] as const;
 const WHOLE = pick(changes, 't', [...HEAD, 'data']);
 
-/** Of `changes c`, for statements that read the data in a way of their own. */
+/** Columns of `changes c`, for statements that select the data themselves. */
 export const CHANGE_HEAD_LIST = pick(changes, 'c', HEAD).list;
 /** A record's columns, with its size. */
 export const CHANGE_COLUMNS = { ...WHOLE.columns, size: int4 };
@@ -37,27 +37,27 @@ const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kin
 export function recordOf(row: ChangeRow): ChangeRecord {
   const { generation, xid, id, kind, data, ...rest } = WHOLE.decode(row);
   const position = { generation, xid, id };
-  return { ...whole(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
+  return { ...withAllSettings(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
 }
 
-/** A record from before a setting was there has what a new group has. */
-function whole(data: { settings?: RecordedSettings }): object {
+/** A record from before a setting existed gets that setting's initial value. */
+function withAllSettings(data: { settings?: RecordedSettings }): object {
   return data.settings ? { ...data, settings: { ...data.settings, ...plainSettings(data.settings) } } : data;
 }
 
-/** How much one reader takes at a time: it holds no more while it is stalled. */
+/** How much one reader takes at a time: while it is stalled it holds no more in memory. */
 export const READER_BYTES = 64 * 1024;
 export const READER_RECORDS = 100;
 
 const LIST = `${WHOLE.list}, t.size`;
-// What a parsed record was measured to take in memory: its text, and what arrays and strings cost beside it. What is stored
-// is compressed, and says nothing about it.
+// What a parsed record takes in memory, as measured: its text, plus the cost of arrays and strings. The stored size is no
+// measure, since it is compressed.
 const SIZE = `500 + octet_length(c.data::text) + coalesce(100 * jsonb_array_length(c.data->'members'),
   30 * jsonb_array_length(c.data->'addresses'), 0)`;
 
 /**
- * The records that lie one behind the other: whole ones up to the bytes, at least one. Found one at a time, since it takes
- * unpacking to know a record's size.
+ * Consecutive records up to the bytes, at least one. They are read one at a time, since a record must be unpacked before its
+ * size is known.
  */
 const taken = (first: string, next: string, records: string, bytes: string) => `with recursive taken as (
     select n.*, n.size::bigint as bytes, 1 as records from (${first}) n
@@ -65,21 +65,21 @@ const taken = (first: string, next: string, records: string, bytes: string) => `
     select n.*, t.bytes + n.size, t.records + 1 from taken t cross join lateral (${next}) n
       where t.bytes < ${bytes} and t.records < ${records})`;
 
-const behindVersion = (version: string) => `select c.*, ${SIZE} as size from changes c
+const afterVersion = (version: string) => `select c.*, ${SIZE} as size from changes c
   where app_id = $1 and gid = $2 and version > ${version} order by version limit 1`;
 const AFTER_VERSION = statement({
   name: 'changes_after_version',
   parameters: [int4, int8, int4, int4, int8],
   columns: { ...CHANGE_COLUMNS, before: nullable(int8) },
-  text: `${taken(behindVersion('$3'), behindVersion('t.version'), '$4', '$5')}
+  text: `${taken(afterVersion('$3'), afterVersion('t.version'), '$4', '$5')}
     select ${LIST}, (select c.mark from changes c where c.app_id = $1 and c.gid = $2 and c.version = $3) as before
     from taken t order by t.version`,
 });
 
 /**
- * A group's records behind a version, in order, some at a time.
- * @param after the mark is that of the record with this version; undefined: not known
- * @throws StreamEndError BAD_CURSOR when that record has another mark: the log is of another history
+ * A group's records after a version, in order, some at a time.
+ * @param after `mark` is the mark of the record with this version; undefined: not known
+ * @throws StreamEndError BAD_CURSOR when that record has another mark: the log has another history
  */
 export async function readGroupLog(
   sql: Sql,
@@ -94,13 +94,13 @@ export async function readGroupLog(
   return rows.map(recordOf);
 }
 
-// What is below xmin can get no neighbour any more: no transaction is open that could still write one. One statement, so
-// that the records and xmin are of one moment.
-// A generation before the present one is of another server's time, all of it settled.
+// Records below xmin are settled: no open transaction can still write one before them. One statement, so that the records and
+// xmin are of one moment.
+// Records of an earlier generation come from another server, and are all settled.
 export const SETTLED = `(c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
   or c.generation < (select s.generation from gateway_state s))`;
 
-/** A position with the mark of its record; 0: before all records, or where the log was pruned to. */
+/** A position with the mark of its record; 0: before all records, or the position that the log was pruned to. */
 export interface MarkedPosition extends CommitPosition {
   mark: number;
 }
@@ -108,7 +108,7 @@ export interface MarkedPosition extends CommitPosition {
 export const BEFORE_ALL: MarkedPosition = { generation: 0, xid: 0, id: 0, mark: 0 };
 
 const PRUNED = pick(apps, 'a', ['prunedGeneration', 'prunedXid', 'prunedId']);
-/** What there is at a position of an app's log, with the mark of the record there; null: there is none. */
+/** The position that an app's log was pruned to, and the mark of the record at a given position; null: there is none. */
 const PLACE_COLUMNS = { ...PRUNED.columns, place_mark: nullable(int8) };
 const PLACE = `${PRUNED.list},
   (select c.mark from changes c where c.app_id = $1 and c.generation = $2 and c.xid = $3 and c.id = $4) as place_mark`;
@@ -127,13 +127,13 @@ function checkPlace(position: MarkedPosition, place: RowOf<typeof PLACE_COLUMNS>
   }
   const { prunedGeneration, prunedXid, prunedId } = PRUNED.decode(place);
   const pruned = { generation: prunedGeneration, xid: prunedXid, id: prunedId };
-  if (isBehind(pruned, position)) throw new StreamEndError('CURSOR_EXPIRED');
-  // Where the log was pruned to, the mark went with the record.
-  if (isBehind(position, pruned)) throw new StreamEndError('BAD_CURSOR');
+  if (isAfter(pruned, position)) throw new StreamEndError('CURSOR_EXPIRED');
+  // At the position that the log was pruned to, the mark was deleted with the record.
+  if (isAfter(position, pruned)) throw new StreamEndError('BAD_CURSOR');
 }
 
 /**
- * That a position is one of the app's log, or where the log was pruned to.
+ * Checks that a position is one of the app's log, or the one that the log was pruned to.
  * @throws StreamEndError BAD_CURSOR, CURSOR_EXPIRED
  */
 export async function checkAppPosition(sql: Sql, appId: number, position: MarkedPosition): Promise<void> {
@@ -141,23 +141,23 @@ export async function checkAppPosition(sql: Sql, appId: number, position: Marked
   checkPlace(position, place);
 }
 
-const behindPosition = (position: string) => `select c.*, ${SIZE} as size from changes c
+const afterPosition = (position: string) => `select c.*, ${SIZE} as size from changes c
   where app_id = $1 and (generation, xid, id) > (${position}) and ${SETTLED} order by generation, xid, id limit 1`;
-// Where no record follows there is a row too, with the place alone.
+// If no record follows there is still one row, with the columns of the place only.
 const FOUND_COLUMNS = { ...nullableColumns(CHANGE_COLUMNS), ...PLACE_COLUMNS };
 const AFTER_POSITION = statement({
   name: 'changes_after_position',
   parameters: [int4, int4, int8, int8, int4, int8],
   columns: FOUND_COLUMNS,
-  text: `${taken(behindPosition('$2, $3, $4'), behindPosition('t.generation, t.xid, t.id'), '$5', '$6')}
+  text: `${taken(afterPosition('$2, $3, $4'), afterPosition('t.generation, t.xid, t.id'), '$5', '$6')}
     select ${LIST}, ${PLACE} from apps a left join taken t on true where a.id = $1
     order by t.generation, t.xid, t.id`,
 });
 type FoundRow = RowOf<typeof FOUND_COLUMNS>;
 
 /**
- * An app's settled records behind a position, in the order of commits, some at a time.
- * @throws StreamEndError CURSOR_EXPIRED when records behind it were pruned, BAD_CURSOR when the log is of another history
+ * An app's settled records after a position, in the order of commits, some at a time.
+ * @throws StreamEndError CURSOR_EXPIRED when records after it were pruned, BAD_CURSOR when the log has another history
  */
 export async function readAppLog(
   sql: Sql,
@@ -172,7 +172,7 @@ export async function readAppLog(
   return rows.filter((row): row is FoundRow & ChangeRow => row.gid !== null).map(recordOf);
 }
 
-// Where the log was pruned empty it ends where it was pruned to.
+// If every record was pruned, the log ends at the position that it was pruned to.
 const POSITION = pick(changes, 'c', ['generation', 'xid', 'id', 'mark']);
 const LAST_SETTLED = statement({
   name: 'changes_last_settled',
@@ -197,13 +197,13 @@ const UNSETTLED = statement({
   text: 'select exists (select from changes where app_id = $1 and (generation, xid, id) > ($2, $3, $4)) as found',
 });
 
-/** Whether records lie behind a position that cannot be read in order yet. */
+/** Whether there are records after a position that cannot be read in order yet. */
 export async function hasUnsettled(sql: Sql, appId: number, { generation, xid, id }: CommitPosition): Promise<boolean> {
   const [row] = await sql.query(UNSETTLED, [appId, generation, xid, id]);
   return row?.found ?? false;
 }
 
-export function isBehind(a: CommitPosition, b: CommitPosition): boolean {
+export function isAfter(a: CommitPosition, b: CommitPosition): boolean {
   if (a.generation !== b.generation) return a.generation > b.generation;
   if (a.xid !== b.xid) return a.xid > b.xid;
   return a.id > b.id;

@@ -14,13 +14,13 @@ export const CHANGE_KINDS = {
 } as const;
 export type ChangeKind = keyof typeof CHANGE_KINDS;
 
-/** A record bears at most this many members. */
+/** The most members in one record. */
 export const MEMBERS_A_RECORD = 1_000;
 
-/** A member as a record tells it: address, message type, whether it is there now, permission bits, right bits. */
+/** A member in a record: address, message type, whether it is there after the change, permission bits, right bits. */
 export type RecordedMember = [address: string, messageType: number, present: boolean, permissions: number, rights: number];
 
-/** The settings as a record tells them. Times in milliseconds since 1970; types as [message type, send, recv]. */
+/** The settings in a record. Times in milliseconds since 1970; types as [message type, send, recv]. */
 export interface RecordedSettings extends PlainSettings {
   flags: number;
   startsAt: number;
@@ -30,7 +30,7 @@ export interface RecordedSettings extends PlainSettings {
   types: [messageType: number, send: number, recv: number][];
 }
 
-/** What a record carries, by its kind. */
+/** The data of a record, by its kind. */
 export type ChangeData =
   | { kind: 'GROUP_ADDED'; settings: RecordedSettings }
   | { kind: 'GROUP_UPDATED'; settings: RecordedSettings; changed: string[] }

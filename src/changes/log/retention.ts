@@ -8,8 +8,8 @@ import { SETTLED } from './read.ts';
 const BATCH = 1_000;
 
 const POSITION = pick(changes, '', ['generation', 'xid', 'id']);
-// The oldest records of an app, as long as all of them are too old and settled: what is pruned is always a beginning of the
-// log as streams across groups read it.
+// An app's oldest records, up to the first that is young or not settled: what is pruned is always the beginning of the log in
+// the order of streams across groups.
 const PRUNE_CHANGES = statement({
   name: 'retention_changes',
   parameters: [int4, float8],
@@ -31,7 +31,7 @@ const NOTE_PRUNED = statement({
   text: `update apps set pruned_generation = $2, pruned_xid = $3, pruned_id = $4
     where id = $1 and (pruned_generation, pruned_xid, pruned_id) < ($2, $3, $4)`,
 });
-// Tombstones go when no record is left that tells of them.
+// Tombstones are deleted when the records of the leaving are gone.
 const PRUNE_FORMER = statement({
   name: 'retention_former',
   parameters: [int4, float8],
@@ -52,9 +52,9 @@ const BURIED = statement({
 });
 
 /**
- * Deletes records older than the retention, and tombstones that none of the kept ones tells of, in batches of 1,000.
+ * Deletes records older than the retention, and tombstones whose records are gone, in batches of 1,000.
  * @param retention seconds
- * @param purge takes a group's tombstone away, members and all
+ * @param purge deletes a group's tombstone with everything that belongs to the group
  * @returns how many records it deleted
  */
 export async function pruneChanges(
@@ -63,7 +63,8 @@ export async function pruneChanges(
   purge: (db: Database, appId: number, gid: number) => Promise<void>,
 ): Promise<number> {
   let pruned = 0;
-  for (const { id: appId } of await db.prisma.app.findMany({ select: { id: true }, orderBy: { id: 'asc' } })) {
+  const apps = await db.records(({ app }) => app.findMany({ select: { id: true }, orderBy: { id: 'asc' } }));
+  for (const { id: appId } of apps) {
     pruned += await repeat(() => db.transaction((tx) => pruneBatch(tx, appId, retention)));
     await repeat(async () => (await db.query(PRUNE_FORMER, [appId, retention])).length);
     await repeat(async () => {
@@ -82,7 +83,7 @@ async function pruneBatch(tx: Tx, appId: number, retention: number): Promise<num
   return gone.length;
 }
 
-/** Until a batch is not full. */
+/** Repeats until a batch is not full. Returns the sum. */
 async function repeat(batch: () => Promise<number>): Promise<number> {
   let sum = 0;
   for (;;) {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../../db/sql.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import type { CommitPosition } from '../log/cursor.ts';
-import { type ChangeRecord, hasUnsettled, isBehind, lastSettled, type MarkedPosition, readAppLog } from '../log/read.ts';
+import { type ChangeRecord, hasUnsettled, isAfter, lastSettled, type MarkedPosition, readAppLog } from '../log/read.ts';
 import { Ring, type RingBudget } from './ring.ts';
 import type { Subscriber } from './subscriber.ts';
 
@@ -11,7 +11,7 @@ const LOAD_BYTES = 4 * 1024 * 1024;
 const RETRY_FROM = 10; // milliseconds; doubled up to
 const RETRY_TO = 500;
 
-/** What a gateway knows of the end of an app's log, in the order of commits, while somebody watches it. */
+/** What a gateway keeps of the end of an app's log, in the order of commits, while it is watched. */
 export class AppTail {
   readonly appId: number;
   readonly subscribers = new Set<Subscriber>();
@@ -19,14 +19,14 @@ export class AppTail {
   readonly #ring: Ring<ChangeRecord>;
   readonly #onBlocked: (since: number) => void;
   #head: MarkedPosition | undefined;
-  /** Behind this position the ring has everything. */
+  /** The ring has every record after this position. */
   #from: CommitPosition | undefined;
   #opening: Promise<MarkedPosition> | undefined;
   #loading = false;
   #again = false;
   #closed = false;
 
-  /** @param onBlocked told, about twice a second, while records wait for an open write, and since when it does */
+  /** @param onBlocked called about twice a second while records wait for an open write, with the start of the wait */
   constructor(sql: Sql, appId: number, budget: RingBudget, onBlocked: (since: number) => void) {
     this.#sql = sql;
     this.appId = appId;
@@ -34,7 +34,7 @@ export class AppTail {
     this.#onBlocked = onBlocked;
   }
 
-  /** Where the settled log ends, as far as it was read. */
+  /** The end of the settled log, as far as it was read. */
   async head(): Promise<MarkedPosition> {
     if (!this.#head) {
       this.#opening ??= lastSettled(this.#sql, this.appId).finally(() => {
@@ -52,7 +52,7 @@ export class AppTail {
     this.#ring.clear();
   }
 
-  /** Hears that something may be new. */
+  /** Looks for new records. */
   move(): void {
     this.#again = true;
     if (this.#loading || !this.#head) return;
@@ -103,8 +103,8 @@ export class AppTail {
   }
 
   /**
-   * What it knew is no beginning of the log any more. Where records were pruned that it has not read, it begins anew, and who
-   * stands in front of them meets that in reading for itself. In another history nobody stands.
+   * Handles a position that the log no longer has. If records were pruned that it has not read, it begins anew, and subscribers
+   * before that point get the error when they read the log themselves. If the log has another history, all streams end.
    */
   async #lose(error: unknown): Promise<ChangeRecord[]> {
     if (!(error instanceof StreamEndError)) throw error;
@@ -118,16 +118,16 @@ export class AppTail {
     for (const subscriber of this.subscribers) subscriber.wake();
   }
 
-  /** Records behind a position that the ring has, as many as one reader takes; undefined when the log must be read. */
+  /** The ring's records after a position, as many as one reader takes; undefined if the log must be read. */
   after(position: CommitPosition): readonly ChangeRecord[] | undefined {
     const head = this.#head;
-    if (head && !isBehind(head, position)) return [];
-    if (!this.#from || isBehind(this.#from, position)) return undefined;
+    if (head && !isAfter(head, position)) return [];
+    if (!this.#from || isAfter(this.#from, position)) return undefined;
     const { items } = this.#ring;
     let [low, high] = [0, items.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (isBehind((items[middle] as ChangeRecord).position, position)) high = middle;
+      if (isAfter((items[middle] as ChangeRecord).position, position)) high = middle;
       else low = middle + 1;
     }
     return this.#ring.take(low);

@@ -1,7 +1,7 @@
 import type { ChangeRecord } from '../log/read.ts';
 import type { RecordedMember, RecordedSettings } from '../log/records.ts';
 
-/** What a stream of changes delivers. Each has the cursor to go on from. */
+/** What a stream of changes delivers. Each event has the cursor to continue from. */
 export type ChangeEvent = { cursor: string } & (
   | { type: 'change'; record: ChangeRecord }
   | {

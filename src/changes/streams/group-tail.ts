@@ -13,7 +13,7 @@ export interface GroupHead {
   mark: number;
 }
 
-/** What a gateway knows of the end of one group's log while somebody watches it: shared by all who do. */
+/** What a gateway keeps of the end of one group's log while the group is watched: shared by all its watchers. */
 export class GroupTail {
   readonly appId: number;
   readonly gid: number;
@@ -21,7 +21,7 @@ export class GroupTail {
   readonly #sql: Sql;
   readonly #ring: Ring<ChangeRecord>;
   #version = 0;
-  /** The last record that was read; its mark is undefined where reading failed. */
+  /** The last record that was read; its mark is undefined if reading failed. */
   #loaded: { version: number; mark?: number } = { version: 0 };
   #heard = 0;
   #history = 0;
@@ -35,25 +35,25 @@ export class GroupTail {
     this.#ring = new Ring(budget);
   }
 
-  /** The highest version that it has heard of. */
+  /** The highest version known from hints, polls or reading. */
   get version(): number {
     return this.#version;
   }
 
-  /** Another number once the log was found to be of another history: the database went back under the gateway. */
+  /** Counts how often the log turned out to have another history: the database was restored under the gateway. */
   get history(): number {
     return this.#history;
   }
 
-  /** What it knows now, to compare with what is read from now on. */
+  /** What it knows now, to be compared with what is read after this. */
   get known() {
     return { ...this.#loaded, history: this.#history };
   }
 
   /**
-   * Takes the head of the group as it was read from the database: hears of the version, or that this is another history.
-   * @param known what it knew before that was asked: it may have moved on since
-   * @returns the history that the head is of
+   * Takes the head of the group as read from the database: moves to its version, or finds that this is another history.
+   * @param known what it knew before the head was read: it may have moved on since
+   * @returns the history that the head belongs to
    */
   meet(known: GroupTail['known'], head: GroupHead | undefined): number {
     if (known.history !== this.#history) return known.history;
@@ -70,7 +70,7 @@ export class GroupTail {
     this.move(Math.max(version, this.#heard));
   }
 
-  /** Nothing that it knew counts any more: who stands in it ends, or reads anew. */
+  /** Drops everything it knew, which is of another history. Its watchers end, or read anew. */
   #forget(): void {
     this.#history++;
     this.#version = 0;
@@ -80,7 +80,7 @@ export class GroupTail {
     this.wake();
   }
 
-  /** Hears of a version, by a hint or the poll: reads what is new once for all subscribers, then wakes them. */
+  /** Moves to a version, known from a hint or the poll: reads the new records once for all subscribers, then wakes them. */
   move(version: number): void {
     if (this.#version === 0) this.#heard = Math.max(version, this.#heard);
     if (this.#version === 0 || version <= this.#version || this.#closed) return;
@@ -104,7 +104,7 @@ export class GroupTail {
       if (this.#closed) return;
       if (history !== this.#history) continue;
       const last = records.at(-1);
-      // A hint that is ahead of what can be read, or records that were pruned meanwhile: the poll tells again.
+      // The hint is ahead of what can be read, or the records were pruned meanwhile: the poll tries again.
       if (!last) {
         this.#version = this.#loaded.version;
         break;
@@ -119,7 +119,7 @@ export class GroupTail {
     this.wake();
   }
 
-  /** Leaves it to the subscribers to read what it could not: they meet the error if it stays. */
+  /** Leaves it to the subscribers to read what it could not: they get the error if it persists. */
   #skip(): void {
     this.#ring.clear();
     this.#loaded = { version: this.#version };
@@ -130,8 +130,8 @@ export class GroupTail {
   }
 
   /**
-   * Records behind a version that the ring has, as many as one reader takes: undefined when it does not reach so far back, and
-   * the log must be read; none when there are none.
+   * The ring's records after a version, as many as one reader takes. Empty if there are none; undefined if the ring does not
+   * reach back so far and the log must be read.
    */
   after(version: number): readonly ChangeRecord[] | undefined {
     if (version >= this.#version) return [];
@@ -146,7 +146,7 @@ export class GroupTail {
   }
 }
 
-/** Whether a head that was read later cannot follow what was known: the version is lower, or its record another one. */
+/** Whether a head that was read later contradicts what was known: a lower version, or another record with this version. */
 function isLost(known: { version: number; mark?: number }, head: GroupHead | undefined): boolean {
   if (known.version === 0) return false;
   if (!head || head.version < known.version) return true;

@@ -17,9 +17,9 @@ export interface HubOptions {
   log: Logger;
   /** How often the versions of watched groups are read, in milliseconds: what a lost hint costs. */
   pollInterval?: number;
-  /** How often an idle stream says that it lives, in milliseconds. */
+  /** How often an idle stream sends a checkpoint, in milliseconds. */
   checkpointInterval?: number;
-  /** Whether hints are heard at all; off in tests of the poll. */
+  /** Whether hints are used; off with HINTS_URL=off, and in tests of the poll. */
   hints?: boolean;
 }
 
@@ -43,7 +43,7 @@ const CLOCK = statement({
   columns: { now: date },
   text: 'select clock_timestamp() as now',
 });
-// With one connection, as the embedded database has, nothing is open when somebody asks.
+// The embedded database has one connection, so no other transaction can be open when this runs.
 const BLOCKER = statement({
   name: 'hub_blocker',
   parameters: [],
@@ -60,7 +60,7 @@ const BLOCKER = statement({
   only: 'postgres',
 });
 
-/** Keeps the tails of what is watched on this gateway, and ends streams whose time is over. */
+/** Keeps the tails of what is watched on this gateway, and ends streams whose token is no longer valid. */
 export class WatchHub {
   readonly db: Database;
   readonly checkpointInterval: number;
@@ -73,7 +73,7 @@ export class WatchHub {
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
   #polling = false;
-  /** What the database's clock is ahead of ours, in milliseconds; undefined: not asked for a while. */
+  /** How far the database's clock is ahead of ours, in milliseconds; undefined: not known, or too old. */
   #clock: Promise<number> | undefined;
   #stopping = false;
   #blockedLogged = 0;
@@ -88,7 +88,7 @@ export class WatchHub {
     this.#unsubscribe = hints ? db.hints.subscribe((hint) => this.#hear(hint)) : () => {};
   }
 
-  /** The time by the database's clock, which is read with the first stream that asks, and by the poll. */
+  /** The time by the database's clock, which is read when first needed, then by each poll. */
   async now(): Promise<Date> {
     this.#clock ??= this.#readClock().catch((error: unknown) => {
       this.#clock = undefined;
@@ -125,7 +125,7 @@ export class WatchHub {
     return endable(subscriber, stream(), release);
   }
 
-  /** Tells when a viewer's token is good no more, or the gateway stops. Gives what ends the watch. */
+  /** Calls `onEnd` when a viewer's token is no longer valid, or the gateway stops. Returns a function that ends the watch. */
   guard(viewer: Viewer, onEnd: (reason: Error) => void): () => void {
     const guarded = new Subscriber(viewer);
     this.#subscribers.add(guarded);
@@ -174,7 +174,7 @@ export class WatchHub {
     this.#apps.get(appId)?.move();
   }
 
-  /** The safety net: what hints did not tell, and whose token is good no more. */
+  /** The safety net: finds changes whose hints were lost, and tokens that are no longer valid. */
   async #poll(): Promise<void> {
     if (this.#subscribers.size === 0) this.#clock = undefined;
     if (this.#polling || this.#subscribers.size === 0) return;
@@ -224,7 +224,7 @@ export class WatchHub {
     );
   }
 
-  /** Ends every stream with SERVER_STOPPING, and takes no new ones. */
+  /** Ends every stream with SERVER_STOPPING, and accepts no new ones. */
   stop(): void {
     this.#stopping = true;
     clearInterval(this.#timer);

@@ -8,7 +8,7 @@ export const RING_BYTES = 1024 * 1024;
 export class RingBudget {
   #used = 0;
 
-  /** Whether one ring of `size` may keep what it has, when all of them take what they take. */
+  /** Whether one ring of `size` bytes may keep all it has, given what all rings use together. */
   allows(size: number): boolean {
     return size <= RING_BYTES && this.#used <= RINGS_BYTES;
   }
@@ -36,7 +36,7 @@ export class Ring<T extends { size: number }> {
     return this.#items;
   }
 
-  /** The items from a place on that one reader takes at a time: it holds no more of them, whatever the ring lets go. */
+  /** The items from an index on that one reader takes at a time: it holds no more of them, whatever the ring drops. */
   take(from: number): T[] {
     let [to, bytes] = [from, 0];
     while (to < this.#items.length && to - from < READER_RECORDS && bytes < READER_BYTES) {
@@ -45,7 +45,7 @@ export class Ring<T extends { size: number }> {
     return this.#items.slice(from, to);
   }
 
-  /** Adds items, and gives the last of those that had to go for them. */
+  /** Adds items. Returns the last of the items that were dropped for them. */
   push(items: readonly T[]): T | undefined {
     for (const item of items) {
       this.#items.push(item);

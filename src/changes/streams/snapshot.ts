@@ -40,7 +40,7 @@ const ENTRIES = statement({
 type MemberRow = RowOf<typeof MEMBER.columns>;
 type EntryRow = RowOf<typeof ENTRY.columns>;
 
-/** The settings and members of a group as they are now, each page read by key in statements of its own. */
+/** The settings and members of a group as they are now; each page is read by key in statements of its own. */
 export async function* snapshotPages(sql: Sql, appId: number, gid: number): AsyncGenerator<SnapshotPage, void> {
   const settings = await readSettings(sql, appId, gid);
   if (!settings) return;
@@ -53,7 +53,7 @@ export async function* snapshotPages(sql: Sql, appId: number, gid: number): Asyn
       return;
     }
     const entries = await sql.query(ENTRIES, [appId, gid, begin.address, end.address]);
-    const members = together(rows, entries);
+    const members = withEntries(rows, entries);
     for (let from = 0; from < members.length; from += MEMBERS_A_RECORD) {
       yield { settings, members: members.slice(from, from + MEMBERS_A_RECORD) };
     }
@@ -62,7 +62,7 @@ export async function* snapshotPages(sql: Sql, appId: number, gid: number): Asyn
   }
 }
 
-function together(rows: readonly MemberRow[], entries: readonly EntryRow[]): RecordedMember[] {
+function withEntries(rows: readonly MemberRow[], entries: readonly EntryRow[]): RecordedMember[] {
   const byAddress = Map.groupBy(entries, ({ address }) => address);
   return rows.flatMap(({ address, permissions, rights }): RecordedMember[] => [
     [address, 0, true, permissions, rights],

@@ -1,10 +1,10 @@
 import type { Viewer } from '../../access/viewer.ts';
 
-/** One stream's side of waiting: woken by its tail, ended by its hub. It has no queue. */
+/** What one stream waits with: its tail wakes it, its hub ends it. It has no queue. */
 export class Subscriber {
   readonly viewer: Viewer;
   #wake: (() => void) | undefined;
-  /** Woken while it did not wait: what it looked at before may be old. */
+  /** Woken while it was not waiting: what it read before may be out of date. */
   #woken = false;
   #ended: { error?: Error } | undefined;
 
@@ -17,7 +17,7 @@ export class Subscriber {
     else this.#woken = true;
   }
 
-  /** Waits for its end, and gives the error that it was ended with. */
+  /** Waits for its end, and returns the error that it was ended with. */
   async ending(): Promise<Error | undefined> {
     while (!this.#ended)
       await new Promise<void>((resolve) => {
@@ -26,7 +26,7 @@ export class Subscriber {
     return this.#ended.error;
   }
 
-  /** Ends the stream, with an error or quietly. What it has not delivered yet is delivered first where it asks for it. */
+  /** Ends the stream, with an error or without. The stream may still deliver what it has before it checks `checkEnd`. */
   end(error?: Error): void {
     this.#ended ??= { error };
     this.wake();
@@ -36,13 +36,13 @@ export class Subscriber {
     return this.#ended !== undefined;
   }
 
-  /** Throws the error that it was ended with; true when it was ended quietly. */
-  settle(): boolean {
+  /** Throws the error that it was ended with; returns true if it was ended without one. */
+  checkEnd(): boolean {
     if (this.#ended?.error) throw this.#ended.error;
     return this.#ended !== undefined;
   }
 
-  /** Waits until it is woken or ended, or for `ms`. Gives false when the time ran out. */
+  /** Waits until it is woken or ended, at most `ms`. Returns false when the time ran out. */
   wait(ms: number): Promise<boolean> {
     if (this.#ended || this.#woken) {
       this.#woken = false;
@@ -63,9 +63,9 @@ export class Subscriber {
 }
 
 /**
- * The stream of a generator that may be waiting: `return()` ends the wait first, where a bare generator would keep its
+ * Makes a stream of a generator that may be waiting: `return()` ends the wait first, whereas a plain generator would keep its
  * caller until the wait is over.
- * @param release called then too: the body of a generator that was never asked for anything does not run at all
+ * @param release called then too: if the generator was never started, its `finally` does not run
  */
 export function endable<T>(
   subscriber: Subscriber,

@@ -6,7 +6,7 @@ import type { ChangeEvent } from './events.ts';
 import type { WatchHub } from './hub.ts';
 
 /**
- * The changes of every group of the viewer's app, each group's in their order, from a cursor or from now on.
+ * The changes of all groups of the viewer's app, each group's in order, from a cursor or from now on.
  * @throws StreamEndError
  */
 export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): AsyncGenerator<ChangeEvent, void> {
@@ -28,10 +28,10 @@ export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): 
         for (const record of records) {
           position = { ...record.position, mark: record.mark };
           yield { type: 'change', record, cursor: cursor(position) };
-          if (subscriber.settle()) return;
+          if (subscriber.checkEnd()) return;
         }
         if (records.length > 0) continue;
-        if (subscriber.settle()) return;
+        if (subscriber.checkEnd()) return;
         if (!ready) {
           ready = true;
           yield { type: 'ready', gid: null, version: null, at: await hub.now(), cursor: cursor(position) };

@@ -15,7 +15,7 @@ import type { Subscriber } from './subscriber.ts';
 
 export interface GroupStreamArgs {
   gid: Gid;
-  /** The cursor to go on from. */
+  /** The cursor to continue from. */
   after?: string | null;
   /** Begin with all members; not together with `after`. */
   snapshot?: boolean;
@@ -25,7 +25,7 @@ const END = pick(groups, 'g', ['version', 'mark']);
 const HEAD_COLUMNS = {
   ...END.columns,
   deleted: bool,
-  /** The versions of joining and leaving of a user's last membership; null: none, or the membership goes on. */
+  /** The versions at which a user last joined and left; null: no membership, or it has not ended. */
   joined: nullable(int4),
   left: nullable(int4),
 };
@@ -70,7 +70,7 @@ class GroupStream {
   readonly #subscriber: Subscriber;
   readonly #tail: GroupTail;
   #position: GroupPosition;
-  /** The history that it is in, by the tail's number. */
+  /** The tail's history that it reads. */
   #history: number | undefined;
   /** The version that the snapshot's pages may show: Ready waits for it. */
   #shown = 0;
@@ -92,7 +92,7 @@ class GroupStream {
       if (head.deleted) throw new GroupNotFoundError(this.#args.gid.text);
       yield* this.#snapshot(head);
     }
-    // Whoever comes back with the cursor of its deletion.
+    // A client that resumes with the cursor of the group's deletion.
     if (head.deleted && this.#position.version === head.version) return;
     yield* this.#changes();
   }
@@ -111,7 +111,7 @@ class GroupStream {
     return head;
   }
 
-  /** Finds the position to begin at. Gives true for a stream that begins with a snapshot. */
+  /** Finds the position to begin at. Returns true for a stream that begins with a snapshot. */
   async #begin(head: Head): Promise<boolean> {
     const { after, snapshot = false } = this.#args;
     const gid = this.#args.gid.number;
@@ -148,20 +148,20 @@ class GroupStream {
     if (!rows.some((row) => row.version === version + 1)) throw new StreamEndError('CURSOR_EXPIRED');
   }
 
-  /** All members, in pages read by key with no transaction between them. The position stays that of before the first page. */
+  /** All members, in pages read by key without a transaction around them. The position stays the one before the first page. */
   async *#snapshot(head: Head): AsyncGenerator<ChangeEvent, void> {
     const gid = this.#args.gid.number;
     const cursor = encodeSnapshotCursor(gid);
     let page = 0;
     for await (const { settings, members } of snapshotPages(this.#sql, this.#viewer.appId, gid)) {
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
       if (await this.#isOver(head)) return; // the records that follow say why
       page++;
       yield { type: 'snapshot', cursor, gid, version: head.version, at: await this.#hub.now(), page, settings, members };
     }
   }
 
-  /** Whether the group was deleted, or the viewer's membership ended, since the stream began. Asked behind each page. */
+  /** Whether the group was deleted, or the viewer's membership ended, since the stream began. Checked after each page. */
   async #isOver({ joined }: Head): Promise<boolean> {
     const now = await this.#head();
     this.#shown = now.version;
@@ -173,7 +173,7 @@ class GroupStream {
     for (;;) {
       if (this.#tail.history !== this.#history) {
         this.#subscriber.end(new StreamEndError('BAD_CURSOR'));
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
       const records = await this.#next();
       for (const record of records) {
@@ -182,38 +182,38 @@ class GroupStream {
         if (record.kind === 'MEMBERS_REMOVED' && record.addresses.includes(this.#viewer.address ?? '')) {
           throw new StreamEndError('LEFT_GROUP');
         }
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
       if (records.length > 0) continue;
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
       if (!ready) {
         ready = true;
-        yield await this.#still('ready');
+        yield await this.#idleEvent('ready');
         continue;
       }
       const woken = await this.#subscriber.wait(this.#hub.checkpointInterval);
-      if (!woken) yield await this.#still('checkpoint');
+      if (!woken) yield await this.#idleEvent('checkpoint');
     }
   }
 
   async #next(): Promise<readonly ChangeRecord[]> {
     const { version } = this.#position;
     const records = this.#tail.after(version);
-    // Nothing from a tail that has not heard of all that the pages show is no answer.
+    // A tail that is not yet at the version that the pages show cannot tell that there is nothing new.
     return records && (records.length > 0 || version >= this.#shown) ? records : this.#read();
   }
 
   async #read(): Promise<ChangeRecord[]> {
     const { version } = this.#position;
     const records = await readGroupLog(this.#sql, this.#tail, this.#position);
-    // What a slow reader has not read yet may have been pruned meanwhile.
+    // Records that a slow reader has not read yet may have been pruned meanwhile.
     const first = records[0];
     if (first && first.version !== version + 1) throw new StreamEndError('CURSOR_EXPIRED');
     if (!first) await this.#checkPruned();
     return records;
   }
 
-  /** Nothing lies behind the position, though there should. */
+  /** There is no record after the position, though one was expected: tells pruned records from another history. */
   async #checkPruned(): Promise<void> {
     const { version, mark } = this.#position;
     const head = await this.#readHead();
@@ -226,7 +226,7 @@ class GroupStream {
     return { type: 'change', record, cursor: encodeGroupCursor(this.#position) };
   }
 
-  async #still(type: 'ready' | 'checkpoint'): Promise<ChangeEvent> {
+  async #idleEvent(type: 'ready' | 'checkpoint'): Promise<ChangeEvent> {
     const { gid, version } = this.#position;
     return { type, gid, version, at: await this.#hub.now(), cursor: encodeGroupCursor(this.#position) };
   }

@@ -51,11 +51,11 @@ const STATE_COLUMNS = {
 };
 type Row = RowOf<typeof STATE_COLUMNS>;
 
-// The states that changed behind a position: memberships, former ones, and groups that ended with the address in them.
+// The states that changed after a position: memberships, former ones, and groups that ended with the address in them.
 const CHANGED = statement({
   name: 'memberships_changed',
   parameters: [int4, text, int4, int8],
-  // The bits of what is no membership any more are plain zeros, which makes wider numbers of all.
+  // The bits of former memberships are literal zeros, which makes the columns int4.
   columns: {
     ...GID.columns,
     present: bool,
@@ -79,7 +79,7 @@ const CHANGED = statement({
     from former_members f where f.app_id = $1 and f.address = $2 and (f.generation, f.xid) > ($3::int, $4::bigint)
     order by gid`,
 });
-// A transaction's records may be cut in two by a cursor; member rows only know the transaction.
+// A cursor may lie between two records of one transaction; member rows only have the transaction's id.
 const IN_TRANSACTION = statement({
   name: 'memberships_in_transaction',
   parameters: [int4, int4, int8, int8],
@@ -96,8 +96,8 @@ const PRESENT = statement({
 });
 
 /**
- * The groups that one address is in: from a cursor, from a snapshot, or from now on. It gives states: several changes may be
- * folded into one, the last is never lost, and one may come again.
+ * The groups that one address is in: from a cursor, from a snapshot, or from now on. It delivers states: several changes may
+ * be merged into one, the last is never lost, and a state may be delivered again.
  * @throws StreamEndError
  */
 export function watchMemberships(
@@ -116,11 +116,11 @@ class MembershipStream {
   readonly #args: MembershipStreamArgs;
   readonly #subscriber: Subscriber;
   readonly #tail: AppTail;
-  /** The groups that it is in, at #position: what a group's end is compared with. */
+  /** The groups that the address is in, at #position: a group's end is delivered only for these. */
   readonly #gids = new Set<number>();
   #position: MarkedPosition = BEFORE_ALL;
   /** When the last event was delivered, by performance.now(). */
-  #heardAt = 0;
+  #deliveredAt = 0;
 
   constructor(hub: WatchHub, appId: number, args: MembershipStreamArgs, subscriber: Subscriber, tail: AppTail) {
     this.#hub = hub;
@@ -132,21 +132,21 @@ class MembershipStream {
 
   async *run(): AsyncGenerator<MembershipEvent, void> {
     const { after, snapshot } = this.#args;
-    // Before anything is read: what is committed while it is read comes again behind it.
+    // Before anything is read: changes that are committed during the reading are delivered again after it.
     this.#position = await this.#tail.head();
     const from = after == null ? undefined : this.#decode(after);
     if (from) yield* this.#catchUp(from);
     else {
       for await (const row of this.#present()) {
         if (snapshot || after != null) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
-        if (this.#subscriber.settle()) return;
+        if (this.#subscriber.checkEnd()) return;
       }
     }
-    yield await this.#still('READY');
+    yield await this.#idleEvent('READY');
     yield* this.#live();
   }
 
-  /** undefined: before a snapshot, which begins anew. */
+  /** undefined: within a snapshot, which starts again. */
   #decode(after: string): MarkedPosition | undefined {
     const cursor = decodeCursor(after);
     if (
@@ -172,24 +172,24 @@ class MembershipStream {
     }
   }
 
-  /** The states that changed behind a position, up to #position. */
+  /** The states that changed after a position, up to #position. */
   async *#catchUp(position: MarkedPosition): AsyncGenerator<MembershipEvent, void> {
     let from = position;
     this.#gids.clear();
-    // In this order: a group that is deleted in between is in both.
+    // In this order: a group that is deleted in between appears in both readings.
     for await (const _ of this.#present());
     const { generation, xid, id } = position;
     const [cut] = await this.#hub.db.query(IN_TRANSACTION, [this.#appId, generation, xid, id]);
     const { address } = this.#args;
     const rows = await this.#hub.db.query(CHANGED, [this.#appId, address, generation, cut?.found ? xid - 1 : xid]);
     const states = rows.flatMap((row) => statesOf(address, row));
-    // Behind the reading: up to here nothing was pruned that it should have found.
+    // After the reading: up to here nothing was pruned that it should have found.
     await checkAppPosition(this.#hub.db, this.#appId, position);
     for (const [index, { kind, gid, member, at }] of states.entries()) {
-      // Until all of them are delivered the cursor stays: some may come again, none is lost.
+      // Until all are delivered the cursor stays: after a break some are delivered again, and none is lost.
       if (index === states.length - 1) from = this.#position;
       yield this.#event(kind, gid, member, at, null, from);
-      if (this.#subscriber.settle()) return;
+      if (this.#subscriber.checkEnd()) return;
     }
   }
 
@@ -204,19 +204,19 @@ class MembershipStream {
       }
       for (const record of records) {
         this.#position = { ...record.position, mark: record.mark };
-        yield* this.#told(record);
-        if (this.#subscriber.settle()) return;
+        yield* this.#eventsOf(record);
+        if (this.#subscriber.checkEnd()) return;
       }
-      if (this.#subscriber.settle()) return;
-      // What happens to others is no sign of life for this stream.
-      const rest = this.#heardAt + this.#hub.checkpointInterval - performance.now();
-      if (rest <= 0) yield await this.#still('CHECKPOINT');
+      if (this.#subscriber.checkEnd()) return;
+      // Records about other addresses deliver nothing here, so they do not count as activity.
+      const rest = this.#deliveredAt + this.#hub.checkpointInterval - performance.now();
+      if (rest <= 0) yield await this.#idleEvent('CHECKPOINT');
       else if (records.length === 0) await this.#subscriber.wait(rest);
     }
   }
 
-  /** What a record says about the address. */
-  *#told(record: ChangeRecord): Generator<MembershipEvent> {
+  /** The events of a record that concern the address. */
+  *#eventsOf(record: ChangeRecord): Generator<MembershipEvent> {
     const { address } = this.#args;
     const { gid, at, actor } = record;
     const event = (kind: MembershipChangeKind, member: RecordedMember | null) =>
@@ -245,7 +245,7 @@ class MembershipStream {
     }
   }
 
-  /** @param position to go on from; without one, what goes on from here gets a whole new snapshot */
+  /** @param position to continue from; without one, a stream that continues from here gets a whole new snapshot */
   #event(
     kind: MembershipChangeKind,
     gid: number | null,
@@ -254,7 +254,7 @@ class MembershipStream {
     actor: string | null,
     position?: MarkedPosition,
   ): MembershipEvent {
-    this.#heardAt = performance.now();
+    this.#deliveredAt = performance.now();
     const { address } = this.#args;
     const cursor = position
       ? encodeMembershipsCursor(this.#appId, address, position, position.mark)
@@ -262,7 +262,7 @@ class MembershipStream {
     return { cursor, kind, gid, member, at, actor };
   }
 
-  async #still(kind: 'READY' | 'CHECKPOINT'): Promise<MembershipEvent> {
+  async #idleEvent(kind: 'READY' | 'CHECKPOINT'): Promise<MembershipEvent> {
     return this.#event(kind, null, null, await this.#hub.now(), null, this.#position);
   }
 }

@@ -3,8 +3,8 @@ import type { Issues } from '../../model/issues.ts';
 import type { MembersEdit, MembersInput } from './member-input.ts';
 
 /**
- * The first members of a new group, with the user who makes it: it is the first to join, and an owner. Naming itself it may
- * set its permissions. An application is no member of what it makes.
+ * Adds the user who creates a group to its first members: it joins first, and as an owner. A user that names itself may set its
+ * permissions. An application does not become a member.
  */
 export function withCreator(issues: Issues, { address }: Viewer, edit: MembersEdit): MembersEdit {
   if (address === null) return edit;

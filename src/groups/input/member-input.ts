@@ -3,32 +3,32 @@ import { Issues, MAX_INT, type Path } from '../../model/issues.ts';
 import type { MemberPermissions } from '../../model/member-permissions.ts';
 import { contradictions, type RightsChange } from '../../model/rights.ts';
 
-/** Addresses with what is given to, or changed for, all of them. */
+/** Addresses with the permissions and rights that all of them get. */
 export interface MembersInput {
   addresses: readonly string[];
   permissions?: Partial<MemberPermissions>;
   admin?: RightsChange;
 }
 
-/** A change of a group's members: valid once `checkMembersEdit` has seen it. */
+/** A change of a group's members: valid once `checkMembersEdit` found no issue. */
 export interface MembersEdit {
   /** 0: the memberships themselves; above 0: the members' entries for that message type. */
   messageType: number;
-  /** Added, or changed where they are there. */
+  /** To be added, or changed if they exist. */
   add: readonly MembersInput[];
-  /** Changed; they must be there. */
+  /** To be changed; they must exist. */
   update: readonly MembersInput[];
   remove: readonly string[];
-  /** All whom the edit does not name are removed. */
+  /** All that the edit does not name are removed. */
   replace?: boolean;
-  /** Where `add` and `update` stand in the input, for issues found later. */
+  /** The paths of `add` and `update` in the input, for issues found later. */
   addPath: Path;
   updatePath: Path;
 }
 
 export const MAX_ADDRESSES = 100_000;
 
-/** Notes everything that is wrong with the lists, whatever the group is. */
+/** Adds an issue for everything in the lists that is invalid for any group. */
 export function checkMembersEdit(issues: Issues, edit: MembersEdit, removePath: Path): void {
   const { messageType, add, update, remove, addPath, updatePath } = edit;
   const named = [...add, ...update].reduce((count, { addresses }) => count + addresses.length, remove.length);
@@ -62,7 +62,7 @@ export function checkMembersEdit(issues: Issues, edit: MembersEdit, removePath: 
   });
 }
 
-/** The message type of an input: null takes the default 0. */
+/** The message type of an input; null means the default 0. */
 export function messageTypeOf(issues: Issues, value: number | null | undefined, path: Path): number {
   issues.range(value, 0, MAX_INT, path);
   return value ?? 0;
@@ -74,7 +74,7 @@ function checkPermissions(issues: Issues, given: Partial<MemberPermissions> | un
   noTypedCallPermissions(issues, given, messageType, path);
 }
 
-/** pub, sub and list never look at the message type. */
+/** Adds issues for pub, sub and list, which do not depend on the message type. */
 export function noTypedCallPermissions(issues: Issues, given: object, messageType: number, path: Path): void {
   if (messageType === 0) return;
   for (const action of ACTIONS.slice(2)) {
@@ -92,7 +92,7 @@ function checkRights(issues: Issues, given: RightsChange | undefined, messageTyp
 }
 
 /**
- * The message type of a field's argument; null takes the default 0.
+ * The message type of a field's argument; null means the default 0.
  * @throws InvalidInputError
  */
 export function messageTypeArgument(value: number | null | undefined): number {

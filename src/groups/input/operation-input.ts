@@ -5,10 +5,10 @@ import { CLEARABLE_SETTINGS, checkPlainSettings } from '../../model/plain-settin
 import type { PermissionsInput, SettingsInput } from '../../model/settings.ts';
 import { type MembersInput, noTypedCallPermissions } from './member-input.ts';
 
-/** A type's fields with null let in: an input as it comes, before the nulls that may not be are refused. */
+/** A type's fields with null allowed: an input as given, before nulls are checked. */
 type Given<T> = { [K in keyof T]?: T[K] | null };
 
-/** The settings of an input as they come: undefined is not given, null is what the caller wrote. */
+/** The settings of an input as given: undefined if not given, null if the caller wrote null. */
 export interface GivenSettings extends Omit<Given<SettingsInput>, 'validity' | 'callSettings' | 'permissions'> {
   validity?: Given<NonNullable<SettingsInput['validity']>> | null;
   callSettings?: Given<NonNullable<SettingsInput['callSettings']>> | null;
@@ -22,7 +22,7 @@ export interface GivenMembers {
 }
 
 export interface GroupAddInput extends GivenSettings {
-  /** Op endpoint only: what permissions are about, as in GroupSetInput. */
+  /** Op endpoint only: the message type of the permissions, as in GroupSetInput. */
   messageType?: number | null;
   members?: readonly GivenMembers[] | null;
   idempotencyKey?: string | null;
@@ -53,10 +53,10 @@ export interface GroupEditMembersInput extends GroupDelInput {
   remove?: readonly string[] | null;
 }
 
-/** The nulls that mean something at the top of an input: they clear what may be absent, or take a default. */
+/** The fields of an input that may be null: null clears them, or means a default. */
 export const CLEARABLE: readonly string[] = [...CLEARABLE_SETTINGS, 'permissions', 'messageType'];
 
-/** Notes what is wrong with the settings; once the issues are settled they are a SettingsInput. */
+/** Checks the settings. If there are no issues, what it returns is a valid SettingsInput. */
 export function checkSettings(issues: Issues, given: GivenSettings, messageType: number, path: Path): SettingsInput {
   const { flags, validity, callSettings, permissions } = given;
   checkPlainSettings(issues, given, path);

@@ -10,7 +10,7 @@ export interface GroupRouteMessageInput {
   from: string;
   /** Default 0. */
   messageType?: number | null;
-  /** Round robin: the addresses of which one may be chosen, at most 5,000. */
+  /** Round robin: one of these addresses is chosen, at most 5,000. */
   among?: readonly string[] | null;
   /** The message's id. */
   idempotencyKey?: string | null;
@@ -29,7 +29,7 @@ const INPUT: Path = ['input'];
 const MAX_AMONG = 5_000;
 
 /**
- * Reads a message as it comes; of its id the hash is that of all the rest.
+ * Checks the input of a message. The hash of its id covers all other fields.
  * @throws InvalidInputError
  */
 export function checkMessage(viewer: Viewer, input: GroupRouteMessageInput): Message {

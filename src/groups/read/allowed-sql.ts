@@ -1,29 +1,29 @@
 import { MEMBER } from './members.ts';
 
 /**
- * What of a group's members a statement takes: all of them; those with the permission; or those with an entry for a message
- * type that says yes (and the permission, where `mask` has its bit). `permission` and `entry` go through an index by the
- * permission bits, one range for each of the few values that have the bit: so few among a million are found as fast as all.
- * Only where entry and permission must both say yes are entries passed over one by one.
+ * Which of a group's members a statement selects: all of them; those with the permission; or those with an entry for a message
+ * type that allows it (and the permission, if `mask` has its bit). `permission` and `entry` use an index by the permission
+ * bits, one range for each of the few values that have the bit: so a few among a million are found as fast as all.
+ * Only where both entry and permission must allow it are entries skipped one by one.
  */
 export type MembersForm = 'all' | 'permission' | 'entry';
 
 /** The texts that stand for the values: parameters, columns or literals. */
 export interface MembersSql {
   gid: string;
-  /** An address, in byte order; '' stands before all. */
+  /** An address, in byte order; '' comes before all. */
   after: string;
   except: string;
   limit: string;
-  /** An array of the values of permission bits that mean yes. */
+  /** An array of the values of the permission bits that include the permission. */
   bits: string;
   messageType: string;
-  /** The bits that the member's own permissions must have besides. */
+  /** The bits that the member's own permissions must also have. */
   mask: string;
 }
 
-// The bits are bounded by two inequalities and named in the order, though they are equal in each range: only the index by
-// bits fits that. With an equality the planner may take another index, and read the whole group for a value nobody has.
+// The bits are equal in each range, but are bounded by two inequalities and named in the order: only the index by bits fits
+// that. With an equality the planner may pick another index, and read the whole group for a value that no member has.
 function range(table: string, { after, except }: MembersSql, back: boolean): string {
   const place = back
     ? `${table}.permissions >= b.bits and (${table}.permissions, ${table}.address) <= (b.bits, ${after})`
@@ -31,7 +31,7 @@ function range(table: string, { after, except }: MembersSql, back: boolean): str
   return `${place} and ${table}.address <> ${except}`;
 }
 
-/** One page of the members by address, app $1: after `after`, or with `back` those up to it, of which any will do. */
+/** One page of the members by address, app $1: those after `after`, or with `back` any of those up to it. */
 export function membersSql(form: MembersForm, sql: MembersSql, back = false): string {
   const { gid, after, except, limit, bits } = sql;
   if (form === 'all') {

@@ -14,7 +14,7 @@ import { messageTypeOf } from '../input/member-input.ts';
 import { type MembersForm, membersSql } from './allowed-sql.ts';
 import { MEMBER, type MemberRow } from './members.ts';
 
-/** Which members are listed: those for whom a decision says yes, by address. */
+/** Lists the members that a decision allows, by address. */
 export interface AllowedArgs {
   action: ActionName;
   /** Default 0. */
@@ -26,13 +26,13 @@ export interface AllowedArgs {
   after?: string | null;
 }
 
-/** How the allowed members of an active group are found: the form of the statement, and the values that it has besides. */
+/** How the allowed members of an active group are found: the form of the statement, and its additional values. */
 export type Demand =
   | { form: 'all'; values: readonly [] }
   | { form: 'permission'; values: readonly [bits: readonly number[]] }
   | { form: 'entry'; values: readonly [bits: readonly number[], messageType: number, mask: number] };
 
-/** Says what decide() says, about all members at once. */
+/** The same rules as decide(), for all members at once. */
 export function demandOf(flags: number, type: TypeLevels | undefined, action: ActionName, messageType: number): Demand {
   const bit = permissionBit(action);
   const { permission, entry } = demanded(flags, type, action, messageType);
@@ -69,7 +69,7 @@ const PARAMETERS = {
   messageType: '$7::int',
   mask: '$8::int',
 };
-/** What the statements of all forms take: the group or the groups, and the demand's values last. */
+/** A statement of any form: it takes the group or the groups, and the demand's values last. */
 type Asked<Of, Row> = Statement<
   readonly [appId: number, of: Of, after: string, except: string, limit: number, ...demand: Demand['values']],
   Row
@@ -166,8 +166,8 @@ export const memberCursor = ({ gid, address }: Member) => encodePageCursor(listN
 const isActive = (group: Group) => stateAt(group, group.readAt) === 'ACTIVE';
 
 /**
- * A page of the members for whom the decision is yes, for each of several groups that the viewer sees, in their order. The
- * number of statements does not depend on that of the groups, unless a cursor is given, which is of one group's list.
+ * A page of the allowed members for each of several groups that the viewer sees, in their order. The number of statements does
+ * not depend on the number of groups, unless a cursor is given, which belongs to one group's list.
  * @throws InvalidInputError for a wrong argument
  */
 export async function pageAllowed(
@@ -198,7 +198,7 @@ export async function pageAllowed(
   return groups.map(({ gid }) => pages.get(gid) as Page<Member>);
 }
 
-/** The same for one group, thrown instead of returned. */
+/** The same for one group; an error is thrown instead of returned. */
 export async function firstAllowed(sql: Sql, appId: number, group: Group, args: AllowedArgs): Promise<Page<Member>> {
   const [page] = await pageAllowed(sql, appId, [group], args);
   if (page instanceof Error) throw page;

@@ -13,10 +13,10 @@ import { encodePageCursor, type Page, type PageArgs, type PageKey, pageOf, pageR
 import { codePoints } from '../../model/text.ts';
 import type { GroupState } from '../../model/validity.ts';
 
-// Stable within a statement, so that all rows of a page go by one clock.
+// The statement's timestamp, so that all rows of a page have the same time.
 const SELECT = `select ${GROUP_LIST}, date_trunc('milliseconds', statement_timestamp()) as read_at from groups g`;
 
-/** What of the app's groups a viewer sees: an application all of them, a user those that it is a member of. */
+/** Which of the app's groups a viewer sees: an application all of them, a user those that it is a member of. */
 function visible(of: { readonly family: string }, form: string, { appId, address }: Viewer): Where {
   const where = new Where(of, form, 'g.app_id = $1 and g.deleted_at is null', bound(int4, appId));
   return address === null ? where : where.and('user', ofMember, bound(text, address));
@@ -27,11 +27,11 @@ const ofMember = (address: string) =>
 
 const FIND = family('groups_find');
 
-/** The viewer's groups among the gids, by gid. Missing, foreign and invisible ones cost the same and are left out alike. */
+/** The viewer's groups among the gids, by gid. Missing, foreign and invisible ones cost the same and are all left out. */
 export async function findGroups(sql: Sql, viewer: Viewer, gids: readonly number[]): Promise<Map<number, Group>> {
   const all = visible(FIND, '', viewer);
   const [only] = gids;
-  // PostgreSQL plans a plain comparison better than a list of one.
+  // PostgreSQL plans an equality better than a list of one.
   const where =
     only !== undefined && gids.length === 1
       ? all.and('one', (gid) => `g.gid = ${gid}`, bound(int8, only))
@@ -74,17 +74,17 @@ export interface GroupFilter {
 export type OrderDirection = 'ASC' | 'DESC';
 
 interface GroupOrdering {
-  /** The lists in this order, whose forms are the directions. */
+  /** The statements of lists in this order, with a form for each direction. */
   pages: { readonly family: string };
   columns: Keyset['columns'];
-  /** The kinds of the key's parts, as pageRequest takes them. */
+  /** The `shape` of the key for pageRequest. */
   shape: string;
   key: (group: Group) => PageKey;
 }
 
 const column = (field: keyof typeof groups): Keyset['columns'][number] => [`g.${groups[field][0]}`, groups[field][1]];
 
-/** The orders of groups. Times stand in keys as milliseconds since 1970. */
+/** The orders of groups. In keys, times are milliseconds since 1970. */
 const ORDERS = {
   GID: { pages: family('groups_gid'), columns: [column('gid')], shape: 'n', key: ({ gid }) => [gid] },
   NAME: {
@@ -126,7 +126,7 @@ export interface GroupPageArgs extends PageArgs {
   orderBy?: GroupOrder | null;
 }
 
-// By the statement's clock; they agree with stateAt.
+// At the statement's time; the same rules as stateAt.
 const IN_STATE: Record<GroupState, string> = {
   EXPIRED: 'g.expires_at <= statement_timestamp()',
   SCHEDULED: 'g.expires_at > statement_timestamp() and g.starts_at > statement_timestamp()',
@@ -158,8 +158,8 @@ function checkFilter(filter: GroupFilter, path: Path): void {
   issues.settle();
 }
 
-/** The page cursor, in the order of gids, of what comes after a gid, be it a group's or not. */
-export function cursorBehindGid(gid: number): string {
+/** A page cursor, in the order of gids, for what follows a gid, whether or not there is such a group. */
+export function cursorAfterGid(gid: number): string {
   return encodePageCursor('groups:GID', [gid]);
 }
 
@@ -172,7 +172,7 @@ function groupsList(sql: Sql, args: GroupPageArgs) {
   const order: Keyset = { columns, descending: direction === 'DESC' };
   const list = `groups:${field}`;
   const request = pageRequest(args, list, shape);
-  // Not knowing the part of the name, PostgreSQL would walk the whole order in place of the trigram index.
+  // A plan made without knowing the pattern would scan the whole order instead of using the trigram index.
   const reader = filter.nameContains == null ? sql : planningEachTime(sql);
   return {
     reader,

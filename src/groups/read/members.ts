@@ -9,7 +9,7 @@ import type { Member, MemberKey } from '../../model/member.ts';
 import { encodePageCursor, type Page, type PageArgs, type PageKey, pageOf, pageRequest } from '../../model/page.ts';
 import type { OrderDirection } from './groups.ts';
 
-/** A member of its row, from `members m`. */
+/** A member's columns, from `members m`. */
 export const MEMBER = pick(members, 'm', ['gid', 'address', 'permissions', 'rights', 'joinNumber', 'joinedAt', 'updatedAt']);
 export type MemberRow = RowOf<typeof MEMBER.columns>;
 
@@ -27,7 +27,7 @@ const FIND_MANY = statement({
     join members m on m.app_id = $1 and m.gid = k.gid and m.address = k.address`,
 });
 
-/** The members that there are, of groups that the viewer sees. */
+/** The members that exist, of groups that the viewer sees. */
 export async function findMembers(sql: Sql, appId: number, keys: readonly MemberKey[]): Promise<Member[]> {
   const [only] = keys;
   if (!only) return [];
@@ -51,7 +51,7 @@ const FIND_ENTRIES = statement({
     join member_types t on t.app_id = $1 and t.gid = k.gid and t.address = k.address and t.message_type = k.type`,
 });
 
-/** The permission bits of members' entries for message types; undefined where there is no entry. In the order of the keys. */
+/** The permission bits of members' entries for message types, in the order of the keys; undefined: no entry. */
 export async function findEntries(sql: Sql, appId: number, keys: readonly EntryKey[]): Promise<(number | undefined)[]> {
   const rows = await sql.query(FIND_ENTRIES, [
     appId,
@@ -74,10 +74,10 @@ export interface MemberFilter {
 }
 
 interface MemberOrdering {
-  /** The lists in this order, whose forms begin with the directions. */
+  /** The statements of lists in this order, whose forms begin with the direction. */
   pages: { readonly family: string };
   column: Keyset['columns'][number];
-  /** The kind of the key, as pageRequest takes it. */
+  /** The `shape` of the key for pageRequest. */
   shape: string;
   key: (member: Member) => PageKey;
 }
@@ -89,7 +89,7 @@ const ORDERS = {
     shape: 's',
     key: ({ address }) => [address],
   },
-  // Numbers are given in the order of joining, and unlike times no two are the same.
+  // Joining numbers are assigned in the order of joining and, unlike times, are unique.
   JOINED_AT: {
     pages: family('members_page_joined_at'),
     column: ['m.join_number', members.joinNumber[1]],
@@ -129,12 +129,12 @@ function filtered(where: Where, { addressStartsWith, addresses, admin }: MemberF
   return result;
 }
 
-/** How a list of members is asked for, but for its groups. */
+/** What defines a list of members, except its group. */
 interface MembersList {
   appId: number;
   args: MemberPageArgs;
   field: MemberOrderField;
-  /** What the names of its statements begin with, after the family's. */
+  /** The beginning of its statements' names, after the family. */
   form: string;
   order: Keyset;
 }
@@ -163,8 +163,8 @@ function membersPage({ appId, args, field, form, order }: MembersList, sql: Sql,
   };
 }
 
-/** The page cursor, in the order of addresses, of what comes after an address, be it a member's or not. */
-export function cursorBehindAddress(gid: number, address: string): string {
+/** A page cursor, in the order of addresses, for what follows an address, whether or not there is such a member. */
+export function cursorAfterAddress(gid: number, address: string): string {
   return encodePageCursor(`members:${gid}:ADDRESS`, [address]);
 }
 
@@ -178,8 +178,8 @@ export async function pageMembers(sql: Sql, appId: number, gid: number, args: Me
 }
 
 /**
- * The same for several groups in one statement, in the order of the gids. With a cursor, which is of one group's list, the
- * other groups' answers are errors.
+ * The same for several groups in one statement, in the order of the gids. A cursor belongs to one group's list: with it, the
+ * answers of other groups are errors.
  */
 export async function pageMembersOfMany(
   sql: Sql,

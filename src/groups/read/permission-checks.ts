@@ -35,8 +35,8 @@ const FIND_FOR_USER = statement({
 });
 
 /**
- * The groups that the viewer may ask about, by gid, and whether only for its own address: a user of the groups that it is in,
- * and for itself where a level is ANYONE.
+ * The groups that the viewer may ask about, by gid, and whether only for its own address. A user may ask about the groups that
+ * it is in, and for itself about groups where a level is ANYONE.
  */
 export async function findGroupsToAsk(
   sql: Sql,
@@ -51,7 +51,7 @@ export async function findGroupsToAsk(
   return new Map(rows.map((row) => [row.gid, { group: groupOf(row), onlySelf: !row.member }]));
 }
 
-/** Notes an address and a message type that break their form. Returns the message type: null takes the default 0. */
+/** Adds issues for an invalid address or message type. Returns the message type; null means the default 0. */
 export function checkQuestion(
   issues: Issues,
   { address, messageType }: Pick<PermissionCheck, 'address' | 'messageType'>,
@@ -62,7 +62,7 @@ export function checkQuestion(
 }
 
 /**
- * Decides up to 1,000 checks over many groups in two statements, in their order; null where the viewer may not ask.
+ * Decides up to 1,000 checks over many groups in two statements, in their order; null if the viewer may not ask.
  * @throws InvalidInputError
  */
 export async function decideChecks(sql: Sql, viewer: Viewer, checks: readonly PermissionCheck[]): Promise<(Decision | null)[]> {

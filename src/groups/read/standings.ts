@@ -5,7 +5,7 @@ import type { Question } from '../../model/decision.ts';
 import { levelOf } from '../../model/flags.ts';
 import type { EntryKey } from './members.ts';
 
-/** How an address stands in a group towards a message type: all that a decision depends on, as of one moment. */
+/** All that a decision about an address in a group depends on, for one message type, read at one moment. */
 export type Standing = Omit<Question, 'action' | 'messageType'>;
 
 const COLUMNS = {
@@ -21,7 +21,7 @@ const COLUMNS = {
   levels: nullable(int4Array),
 };
 
-// No joins but with the group, by key: for many keys the planner might read whole tables.
+// Subqueries by key instead of joins: for many keys the planner might read whole tables.
 const select = (gid: string, address: string, type: string) => `select g.*,
     date_trunc('milliseconds', statement_timestamp()) as now,
     (select m.permissions from members m where m.app_id = $1 and m.gid = ${gid} and m.address = ${address}),
@@ -59,8 +59,8 @@ function standingOf(row: RowOf<typeof COLUMNS> | undefined): Standing | undefine
 }
 
 /**
- * How addresses stand in groups that the viewer may ask about, in one statement, in the order of the keys; undefined where
- * there is no such group. A group that was deleted meanwhile is as it was.
+ * Reads the standings of addresses in groups that the viewer may ask about, in one statement, in the order of the keys;
+ * undefined if there is no such group. A group that was deleted meanwhile is still found.
  */
 export async function findStandings(sql: Sql, appId: number, keys: readonly EntryKey[]): Promise<(Standing | undefined)[]> {
   const [only] = keys;

@@ -11,7 +11,7 @@ import { findTypes } from '../read/groups.ts';
 import { NO_COUNTS } from '../write/idempotency.ts';
 import { writeGroup } from '../write/transaction.ts';
 
-/** What an extension adds to the group's own, in seconds: so one write lasts for as long. */
+/** Seconds added to a group's extension, so that activity writes at most once in this time. */
 const SPARE = 60;
 
 const EXTEND = statement({
@@ -21,7 +21,7 @@ const EXTEND = statement({
   text: 'update groups set expires_at = $3, expiry_due = $3 where app_id = $1 and gid = $2',
 });
 
-/** The expiry that activity at a time brings about; undefined: it changes nothing. */
+/** The new expiry of a group with activity at `now`; undefined: no change. */
 export function extendedExpiry(
   group: Pick<GroupSettings, 'active' | 'startsAt' | 'expiresAt' | 'extension'>,
   now: Date,
@@ -33,8 +33,8 @@ export function extendedExpiry(
 }
 
 /**
- * Extends the validity of a group in which a message is routed, where its extension says so and it is near: a change of
- * the group, with its record, in a transaction of its own, at most once a minute.
+ * Extends the validity of a group in which a message is routed, if it has an extension and expires within it. This is a change
+ * of the group, with its record, in a transaction of its own, at most once a minute.
  * @throws GroupNotFoundError
  */
 export async function extendByActivity(db: Database, viewer: Viewer, group: Group): Promise<void> {

@@ -26,13 +26,13 @@ export interface RoutedMessage {
   loopback: boolean;
   /** Whether it goes to one receiver in turn, not to all who may receive. */
   roundRobin: boolean;
-  /** That receiver; undefined: there is no candidate. */
+  /** This receiver; undefined: there is no candidate. */
   receiver: Member | undefined;
 }
 
 /**
- * Says whether a message may go, whether it is stored, whether its sender gets a copy and who receives it; in a round-robin
- * group the receiver's turn is taken with that. A repetition of the same message id within ten minutes gets the same answer
+ * Decides whether a message may be sent, whether it is stored, whether its sender gets a copy and who receives it. In a
+ * round-robin group this takes the receiver's turn. A repetition of the same message id within ten minutes gets the same answer
  * and takes no turn, unless the receiver has left: then the message is routed anew.
  * @throws NotAllowedError (WRITE; "application" for a user), InvalidInputError, IdempotencyConflictError, GroupNotFoundError,
  * MessageRefusedError
@@ -44,11 +44,11 @@ export async function routeMessage(db: Database, viewer: Viewer, input: GroupRou
   const kept = message.id && (await findRouting(db, message.id));
   const group = await findGroup(db, viewer, readGid(message.gid).number);
   if (!group) throw new GroupNotFoundError(message.gid);
-  return (kept && (await repeated(db, viewer, message, group, kept))) ?? routeNew(db, viewer, message, group);
+  return (kept && (await repeatAnswer(db, viewer, message, group, kept))) ?? routeNew(db, viewer, message, group);
 }
 
 /** The first answer again; undefined: its receiver has left. */
-async function repeated(
+async function repeatAnswer(
   sql: Sql,
   { appId }: Viewer,
   { from, messageType }: Message,
@@ -84,11 +84,11 @@ async function routeNew(db: Database, viewer: Viewer, message: Message, group: G
     roundRobin: turn !== undefined,
     receiver: undefined,
   };
-  return turn || message.id ? settle(db, viewer, message, routed, turn) : routed;
+  return turn || message.id ? takeTurnAndKeep(db, viewer, message, routed, turn) : routed;
 }
 
-/** Takes the turn and keeps the answer, in one transaction: unless the same message was routed meanwhile. */
-async function settle(
+/** Takes the turn and keeps the answer in one transaction, unless the same message was routed meanwhile. */
+async function takeTurnAndKeep(
   db: Database,
   viewer: Viewer,
   message: Message,
@@ -101,7 +101,7 @@ async function settle(
     if (id) {
       await lockMessage(tx, id);
       const first = await findRouting(tx, id);
-      const again = first && (await repeated(tx, viewer, message, routed.group, first));
+      const again = first && (await repeatAnswer(tx, viewer, message, routed.group, first));
       if (again) return again;
     }
     const receiver = turn && (await takeTurn(tx, turn));
@@ -114,7 +114,7 @@ async function settle(
 }
 
 /**
- * The first page of those who receive a message, by address: in a round-robin group only the receiver.
+ * The first page of the members who receive a message, by address: in a round-robin group only the receiver.
  * @throws InvalidInputError
  */
 export async function recipientsOf(

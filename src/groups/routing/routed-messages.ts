@@ -8,13 +8,13 @@ import { IdempotencyConflictError } from '../../model/errors.ts';
 export interface MessageId {
   appId: number;
   key: string;
-  /** Of the input. */
+  /** The hash of the input. */
   hash: Buffer;
 }
 
-/** What a message was answered, as far as it is kept for its repetition. */
+/** The part of a message's answer that is kept for its repetition. */
 export interface KeptRouting {
-  /** The address of the one receiver in turn; null: it went to all. */
+  /** The address of the one receiver in turn; null: the message went to all. */
   receiver: string | null;
   store: boolean;
   loopback: boolean;
@@ -23,7 +23,7 @@ export interface KeptRouting {
 const KEPT_FOR = "interval '10 minutes'";
 const PRUNED_AT_ONCE = 1_000;
 
-// In the space of two integers, where no gid is. A repetition waits here for the first.
+// A lock of two integers cannot collide with a group's, which is one bigint. A repetition waits here for the first request.
 const LOCK = statement({
   name: 'message_lock',
   parameters: [text, text],
@@ -47,7 +47,7 @@ const KEEP = statement({
     on conflict (app_id, key) do update set hash = excluded.hash, receiver = excluded.receiver, store = excluded.store,
       loopback = excluded.loopback, created_at = excluded.created_at`,
 });
-// In SQL: Prisma has neither `limit` nor `skip locked` for what it deletes, by which gateways do not wait for each other.
+// In SQL: Prisma can delete neither with `limit` nor with `skip locked`, so that gateways do not wait for each other.
 const PRUNE = statement({
   name: 'message_prune',
   parameters: [],
@@ -57,13 +57,13 @@ const PRUNE = statement({
     delete from routed_messages m using old where (m.app_id, m.key) = (old.app_id, old.key) returning 1`,
 });
 
-/** Waits for the same message where it is being routed, on any gateway, until the end of that transaction. */
+/** If the same message is being routed, on any gateway, waits for the end of that transaction. */
 export async function lockMessage(tx: Tx, { appId, key }: MessageId): Promise<void> {
   await tx.query(LOCK, [`message:${appId}`, key]);
 }
 
 /**
- * What the message was answered in the last ten minutes.
+ * The answer that the message got in the last ten minutes.
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function findRouting(sql: Sql, { appId, key, hash }: MessageId): Promise<KeptRouting | undefined> {

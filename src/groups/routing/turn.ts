@@ -7,7 +7,7 @@ import { type Demand, demandOf } from '../read/allowed.ts';
 import { type MembersForm, membersSql } from '../read/allowed-sql.ts';
 import { MEMBER, type MemberRow } from '../read/members.ts';
 
-/** A message that one member is to receive: who may come to be that one, and whose turn it is. */
+/** A message that one member receives: which members are candidates, and for which turn. */
 export interface TurnRequest {
   appId: number;
   gid: number;
@@ -15,13 +15,13 @@ export interface TurnRequest {
   messageType: number;
   /** The group's set for the message type. */
   type: TypeLevels | undefined;
-  /** The sender, who is passed over. */
+  /** The sender, which is never chosen. */
   from: string;
   /** Only these may be chosen; undefined: all. */
   among: readonly string[] | undefined;
 }
 
-// In the space of two integers, where no gid is. It takes no transaction id: who waits here holds up nobody who reads the log.
+// A lock of two integers cannot collide with a group's. It takes no transaction id, so a wait here does not delay streams.
 const LOCK = statement({
   name: 'turn_lock',
   parameters: [text, int4],
@@ -29,7 +29,7 @@ const LOCK = statement({
   text: 'select pg_advisory_xact_lock(hashtext($1), $2)',
 });
 
-/** Among so many candidates they are gathered and the next is picked; among more, few are passed over to find the next. */
+/** Up to this many candidates are gathered and the next is picked; among more, a scan in order finds the next one soon. */
 const GATHERED = 500;
 const RECV = permissionBit('recv');
 
@@ -37,7 +37,7 @@ const LAST = '(select last from turn)';
 const MAY_RECEIVE: Record<MembersForm, string> = {
   all: 'true',
   permission: `m.permissions & ${RECV} <> 0`,
-  // No join, so that members are looked at in their order, and no more of them than needed.
+  // No join, so that members are read in order, and no more of them than needed.
   entry: `m.permissions & $7::int = $7 and coalesce((select t.permissions & ${RECV} <> 0 from member_types t
       where t.app_id = m.app_id and t.gid = m.gid and t.address = m.address and t.message_type = $6), false)`,
 };
@@ -46,7 +46,7 @@ const nextOf = (columns: string, from: string) => `
     union all
     (select 1 as lap, ${columns} from ${from} and m.join_number <= ${LAST} order by m.join_number limit 1)`;
 
-/** The statement: finds the next candidate in order of joining after the last receiver, around, and notes it. */
+/** Finds the next candidate in order of joining after the last receiver, wrapping around, and stores it as the last. */
 function claim<const P extends readonly SqlType[]>(name: string, selection: P, sources: string, next: string) {
   return statement({
     name: `turn_claim_${name}`,
@@ -87,7 +87,7 @@ function claimAmong<const P extends readonly SqlType[]>(form: MembersForm, selec
   return claim(`among_${form}`, [textArray, ...selection], sources, nextOf(MEMBER.list, 'gathered m where true'));
 }
 
-/** Of the app, the group, the turn and the sender, who is passed over; then of those who may be chosen. */
+/** Takes the app, the group, the turn and the sender, which is never chosen; then what selects the candidates. */
 type Claim<Selection extends readonly unknown[]> = Statement<
   readonly [appId: number, gid: number, turn: number, from: string, ...Selection],
   MemberRow
@@ -97,7 +97,7 @@ const CLAIMS: Record<MembersForm, Claim<Demand['values']>> = {
   permission: claimOfSelected('permission', [int2Array]),
   entry: claimOfSelected('entry', [int2Array, int4, int4]),
 };
-/** With the addresses in the place of the bits. */
+/** With the addresses in place of the bits. */
 type Among = readonly [among: readonly string[], ...([] | [messageType: number, mask: number])];
 const CLAIMS_AMONG: Record<MembersForm, Claim<Among>> = {
   all: claimAmong('all', []),
@@ -105,20 +105,20 @@ const CLAIMS_AMONG: Record<MembersForm, Claim<Among>> = {
   entry: claimAmong('entry', [int4, int4]),
 };
 
-/** Whose turns a message counts among: those of its type where only members selected for it receive, else the group's. */
+/** Which turn a message takes: one of its message type if only members selected for it receive, else one of the group. */
 function turnOf({ flags, messageType, type }: TurnRequest): { demand: Demand; turn: number } {
   const demand = demandOf(flags, type, 'recv', messageType);
   return { demand, turn: demand.form === 'entry' ? messageType : 0 };
 }
 
-/** What names a turn, for the queue of this process and the lock of all. */
+/** The name of a turn, for this process's queue. */
 export function turnName(request: TurnRequest): string {
   return `turn:${request.appId}:${request.gid}:${turnOf(request).turn}`;
 }
 
 /**
- * Takes the turn: returns the next candidate in order of joining, and notes it in the same transaction. undefined, and nothing
- * noted: there is no candidate. Who asks at the same time waits until this transaction has ended.
+ * Takes the turn: returns the next candidate in order of joining, and stores it in the same transaction. Without a candidate
+ * it returns undefined and stores nothing. Concurrent requests wait until this transaction has ended.
  */
 export async function takeTurn(tx: Tx, request: TurnRequest): Promise<Member | undefined> {
   const { appId, gid, from, among } = request;

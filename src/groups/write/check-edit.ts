@@ -2,7 +2,7 @@ import { statement } from '../../db/sql.ts';
 import { int4, int8, textArray } from '../../db/types.ts';
 import { LastOwnerError } from '../../model/errors.ts';
 import { Flag } from '../../model/flags.ts';
-import { both, NO_NEEDS, needsToChange } from '../../model/may.ts';
+import { addNeeds, NO_NEEDS, needsToChange } from '../../model/may.ts';
 import { hasRight, rightBit } from '../../model/rights.ts';
 import type { MemberBits, MembersPlan } from './members-plan.ts';
 import type { GroupWrite } from './transaction.ts';
@@ -16,8 +16,8 @@ const OTHER_OWNER = statement({
 });
 
 /**
- * Whether the user may do what an edit of members comes to. An application may do everything.
- * @param found the members that the edit names, as they are
+ * Checks that the user may make the changes of an edit of members. An application may do everything.
+ * @param found the members that the edit names, before it
  * @throws NotAllowedError, LastOwnerError
  */
 export async function checkEdit(write: GroupWrite, found: ReadonlyMap<string, MemberBits>, plan: MembersPlan): Promise<void> {
@@ -26,7 +26,7 @@ export async function checkEdit(write: GroupWrite, found: ReadonlyMap<string, Me
   const membersMayLeave = !(write.group.flags & Flag.NO_LEAVING);
   let needs = NO_NEEDS;
   const change = (address: string, after: MemberBits | null) => {
-    needs = both(needs, needsToChange(actor, { address, before: found.get(address) ?? null, after }, membersMayLeave));
+    needs = addNeeds(needs, needsToChange(actor, { address, before: found.get(address) ?? null, after }, membersMayLeave));
   };
   for (const member of plan.added) change(member.address, member);
   for (const member of plan.updated) change(member.address, member);
@@ -35,7 +35,7 @@ export async function checkEdit(write: GroupWrite, found: ReadonlyMap<string, Me
   await keepAnOwner(write, found, plan);
 }
 
-/** By a user's hand no group loses its last owner, judged by how the request leaves it. */
+/** No user may leave a group without an owner; what counts is the state after the whole request. */
 async function keepAnOwner(write: GroupWrite, found: ReadonlyMap<string, MemberBits>, plan: MembersPlan): Promise<void> {
   const isOwner = (member: MemberBits | undefined) => hasRight(member?.rights ?? 0, 'owner');
   const named = [...plan.added, ...plan.updated];

@@ -19,8 +19,8 @@ const FIND = statement({
 });
 
 /**
- * Records what started or expired among groups that nobody writes to. Every gateway does it; the group's lock lets one be
- * first, and the others find nothing due. Returns how many groups it looked at.
+ * Records starts and expiries of groups that nobody writes to. Every gateway does this; the group's lock lets one be first, and
+ * the others find nothing due. Returns the number of groups it found.
  */
 export async function sweepDue(db: Database): Promise<number> {
   const due = (await db.query(FIND)).map(DUE.decode);

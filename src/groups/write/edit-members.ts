@@ -16,7 +16,7 @@ const FIND = statement({
   columns: BITS.columns,
   text: `select ${BITS.list} from members where app_id = $1 and gid = $2 and address = any($3::text[])`,
 });
-// `address = any(…)` beside a join: without statistics the planner would read the whole group for it.
+// `address = any(…)` in addition to a join: without statistics the planner would read the whole group for the join.
 const ADD = statement({
   name: 'members_add',
   parameters: [int4, int8, textArray, int4Array, int4Array, int8, int8, int4, date],
@@ -55,7 +55,7 @@ const REMOVE = statement({
 });
 
 /** The members among the addresses. */
-async function findMembers(write: GroupWrite, addresses: readonly string[]): Promise<Map<string, MemberBits>> {
+async function findBits(write: GroupWrite, addresses: readonly string[]): Promise<Map<string, MemberBits>> {
   const found = new Map<string, MemberBits>();
   if (write.group.memberCount === 0) return found;
   for await (const slice of slices(addresses)) {
@@ -66,26 +66,26 @@ async function findMembers(write: GroupWrite, addresses: readonly string[]): Pro
 
 /**
  * Adds, changes and removes members (message type 0) with their records: MembersRemoved, MembersAdded, MembersUpdated.
- * @throws NotAMemberError when `update` names an address that is no member; InvalidInputError; NotAllowedError and
+ * @throws NotAMemberError when `update` names an address that is not a member; InvalidInputError; NotAllowedError and
  * LastOwnerError for a user
  */
 export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {
   const named = [...edit.add, ...edit.update].flatMap(({ addresses }) => addresses);
-  const found = await findMembers(write, [...named, ...edit.remove]);
+  const found = await findBits(write, [...named, ...edit.remove]);
   const planned = planMembers(edit, found);
   await checkEdit(write, found, planned);
   const { added, updated, removed, unchanged } = planned;
   const { appId, gid, tx, at, head } = write;
   for await (const slice of slices(removed)) {
     await tx.query(REMOVE, [appId, gid, slice, write.nextVersion, head.generation, at]);
-    for (const addresses of chunks(slice)) {
+    for (const addresses of recordChunks(slice)) {
       await write.record({ kind: 'MEMBERS_REMOVED', addresses, memberCount: head.memberCount - addresses.length });
     }
   }
   for await (const slice of slices(added)) {
     await tx.query(ADD, [appId, gid, ...columns(slice), head.joins, write.nextVersion, head.generation, at]);
     head.joins += slice.length;
-    for (const members of chunks(slice)) {
+    for (const members of recordChunks(slice)) {
       await write.record({
         kind: 'MEMBERS_ADDED',
         members: members.map(recorded),
@@ -95,7 +95,7 @@ export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise
   }
   for await (const slice of slices(updated)) {
     await tx.query(UPDATE, [appId, gid, ...columns(slice), at, head.generation]);
-    for (const members of chunks(slice)) {
+    for (const members of recordChunks(slice)) {
       await write.record({ kind: 'MEMBERS_UPDATED', members: members.map(recorded), memberCount: head.memberCount });
     }
   }
@@ -111,8 +111,8 @@ const columns = (members: readonly MemberBits[]) =>
     members.map(({ rights }) => rights),
   ] as const;
 
-/** The list in pieces for one record each. */
-export function chunks<T>(list: readonly T[]): T[][] {
+/** The list in pieces of one record each. */
+export function recordChunks<T>(list: readonly T[]): T[][] {
   const pieces: T[][] = [];
   for (let from = 0; from < list.length; from += MEMBERS_A_RECORD) pieces.push(list.slice(from, from + MEMBERS_A_RECORD));
   return pieces;

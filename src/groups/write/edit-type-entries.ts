@@ -4,22 +4,22 @@ import { pick } from '../../db/table.ts';
 import { date, int4, int4Array, int8, textArray } from '../../db/types.ts';
 import { members, memberTypes } from '../../generated/tables.ts';
 import { NotAMemberError } from '../../model/errors.ts';
-import { both, NO_NEEDS, needsToChangeEntry } from '../../model/may.ts';
+import { addNeeds, NO_NEEDS, needsToChangeEntry } from '../../model/may.ts';
 import { TYPE_PERMISSIONS, withPermissions } from '../../model/member-permissions.ts';
 import type { MembersEdit, MembersInput } from '../input/member-input.ts';
-import { chunks } from './edit-members.ts';
+import { recordChunks } from './edit-members.ts';
 import type { MemberCounts } from './idempotency.ts';
 import { type GroupWrite, slices } from './transaction.ts';
 
 /** A member's entry for the message type. */
 interface MemberEntry {
-  /** The member's own. */
+  /** The member's own rights. */
   rights: number;
   /** The bits of the entry; null: the member has none. */
   permissions: number | null;
 }
 
-// Two statements: without statistics the planner would join them by comparing every member with every entry.
+// Two statements: without statistics the planner would join the tables by comparing every member with every entry.
 const MEMBER = pick(members, '', ['address', 'rights']);
 const FIND_MEMBERS = statement({
   name: 'entries_find_members',
@@ -58,7 +58,7 @@ const TOUCH = statement({
 });
 
 /** The members among the addresses, with their entries. */
-async function findEntries(
+async function findMemberEntries(
   { tx, appId, gid }: GroupWrite,
   messageType: number,
   addresses: readonly string[],
@@ -77,8 +77,8 @@ async function findEntries(
 }
 
 /**
- * What an edit of entries comes to, as it is recorded.
- * @param found the members that the edit names, with their entries as they are
+ * The changes that an edit of entries makes, as they are recorded.
+ * @param found the members that the edit names, with their entries before it
  * @throws NotAMemberError
  */
 function planEntries(edit: MembersEdit, found: ReadonlyMap<string, MemberEntry>) {
@@ -118,15 +118,15 @@ function planEntries(edit: MembersEdit, found: ReadonlyMap<string, MemberEntry>)
 
 /**
  * Adds, changes and removes members' entries for one message type, each a MembersUpdated. The counts count entries.
- * @throws NotAMemberError when `add` names an address that is no member, or `update` one without an entry; NotAllowedError
+ * @throws NotAMemberError when `add` names an address that is not a member, or `update` one without an entry; NotAllowedError
  * for a user
  */
 export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {
   const { messageType } = edit;
   const named = [...edit.add, ...edit.update].flatMap(({ addresses }) => addresses);
-  const found = await findEntries(write, messageType, [...named, ...edit.remove]);
+  const found = await findMemberEntries(write, messageType, [...named, ...edit.remove]);
   const { counts, dropped, put } = planEntries(edit, found);
-  write.demand([...dropped, ...put].reduce((needs, [, , , , rights]) => both(needs, needsToChangeEntry(rights)), NO_NEEDS));
+  write.demand([...dropped, ...put].reduce((needs, [, , , , rights]) => addNeeds(needs, needsToChangeEntry(rights)), NO_NEEDS));
 
   const { appId, gid, tx, at, head } = write;
   for await (const slice of slices(dropped)) {
@@ -137,7 +137,7 @@ export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Pro
   }
   for await (const slice of slices([...dropped, ...put])) {
     await tx.query(TOUCH, [appId, gid, slice.map(([address]) => address), at, head.generation]);
-    for (const changed of chunks(slice)) {
+    for (const changed of recordChunks(slice)) {
       await write.record({ kind: 'MEMBERS_UPDATED', members: changed, memberCount: head.memberCount });
     }
   }

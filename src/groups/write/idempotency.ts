@@ -19,12 +19,12 @@ const PRUNED_AT_ONCE = 1_000;
 
 export const NO_COUNTS: MemberCounts = { added: 0, updated: 0, removed: 0, unchanged: 0 };
 
-/** What a request answered, as far as it is kept for its repetition. */
+/** The part of a request's answer that is kept for its repetition. */
 export interface WriteOutcome extends MemberCounts {
   position: GroupPosition;
 }
 
-/** A key belongs to app, operation and actor; the input is known by its hash. */
+/** A key belongs to app, operation and actor; the input is identified by its hash. */
 export interface IdempotentRequest {
   viewer: Viewer;
   operation: string;
@@ -32,7 +32,7 @@ export interface IdempotentRequest {
   hash: Buffer;
 }
 
-/** @param input the coerced input with its idempotencyKey, which does not count */
+/** @param input the coerced input; its idempotencyKey is not part of the hash */
 export function idempotentRequest(viewer: Viewer, operation: string, key: string, input: object): IdempotentRequest {
   const canonical = JSON.stringify(input, (name, value) => {
     if (name === 'idempotencyKey') return undefined;
@@ -42,7 +42,7 @@ export function idempotentRequest(viewer: Viewer, operation: string, key: string
   return { viewer, operation, key, hash: createHash('sha256').update(canonical).digest() };
 }
 
-// In the space of two integers, so that it cannot meet a gid. A repetition waits here for the first.
+// A lock of two integers cannot collide with a group's, which is one bigint. A repetition waits here for the first request.
 const LOCK_KEY = statement({
   name: 'idempotency_lock',
   parameters: [text, text],
@@ -67,7 +67,7 @@ const KEEP = statement({
       mark = excluded.mark, added = excluded.added, updated = excluded.updated, removed = excluded.removed,
       unchanged = excluded.unchanged, created_at = excluded.created_at`,
 });
-// In SQL: Prisma has neither `limit` nor `skip locked` for what it deletes, by which gateways do not wait for each other.
+// In SQL: Prisma can delete neither with `limit` nor with `skip locked`, so that gateways do not wait for each other.
 const PRUNE = statement({
   name: 'idempotency_prune',
   parameters: [],
@@ -81,7 +81,7 @@ const PRUNE = statement({
 const keyOf = ({ viewer, operation, key }: IdempotentRequest) => [viewer.appId, operation, viewer.address ?? '', key] as const;
 
 /**
- * Waits for a request with the same key that is under way, then returns the outcome of the first that succeeded.
+ * Waits for a running request with the same key, then returns the outcome of the first that succeeded.
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function firstOutcome(tx: Tx, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
@@ -108,7 +108,7 @@ export async function keepOutcome(tx: Tx, request: IdempotentRequest, outcome: W
   await tx.query(KEEP, [...keyOf(request), request.hash, gid, version, mark, added, updated, removed, unchanged]);
 }
 
-/** Deletes keys older than 24 hours, 1,000 in a statement. Returns how many. */
+/** Deletes keys older than 24 hours, 1,000 per statement. Returns how many. */
 export async function pruneOutcomes(sql: Sql): Promise<number> {
   for (let pruned = 0; ; ) {
     const { length } = await sql.query(PRUNE);

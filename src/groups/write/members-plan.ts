@@ -10,7 +10,7 @@ export interface MemberBits {
   rights: number;
 }
 
-/** What an edit comes to, once the members that are there are known. */
+/** The changes that an edit makes to the members that exist. */
 export interface MembersPlan {
   added: MemberBits[];
   updated: MemberBits[];
@@ -19,9 +19,9 @@ export interface MembersPlan {
 }
 
 /**
- * What an edit of members comes to.
- * @param found the members that the edit names, as they are
- * @throws NotAMemberError when `update` names an address that is no member; InvalidInputError
+ * Finds the changes that an edit of members makes.
+ * @param found the members that the edit names, before it
+ * @throws NotAMemberError when `update` names an address that is not a member; InvalidInputError
  */
 export function planMembers(edit: MembersEdit, found: ReadonlyMap<string, MemberBits>): MembersPlan {
   const issues = new Issues();

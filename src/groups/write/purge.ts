@@ -10,7 +10,7 @@ const NEXT = statement({
   columns: { gid: groups.gid[1] },
   text: 'select gid from groups where app_id = $1 order by gid limit 100',
 });
-// In SQL: a piece is a bounded number of rows, deleted under the group's lock, and Prisma has neither.
+// In SQL: a piece is a limited number of rows, deleted under the group's lock; Prisma supports neither.
 const piece = (table: string) =>
   statement({
     name: `purge_${table}`,
@@ -19,7 +19,7 @@ const piece = (table: string) =>
     text: `with rows as (select ctid from ${table} where app_id = $1 and gid = $2 limit ${ROWS_A_STATEMENT})
     delete from ${table} t using rows where t.ctid = rows.ctid returning 1`,
   });
-// Children first, so that no cascade deletes more than a statement may.
+// Child tables first, so that no cascade deletes more rows than a statement may.
 const PIECES = ['member_types', 'members', 'former_members', 'changes', 'group_types', 'routing_turns'].map(piece);
 const LOCK = statement({
   name: 'purge_lock',
@@ -47,7 +47,7 @@ export async function purgeGroups(db: Database, appId: number): Promise<number> 
   }
 }
 
-/** Deletes a group for good, which nobody sees any more: it is a tombstone, or its app is closed. */
+/** Deletes a group for good that is no longer visible: it is a tombstone, or its app is closed. */
 export async function purgeGroup(db: Database, appId: number, gid: number): Promise<void> {
   for (const statement of PIECES) {
     while ((await deletePiece(db, statement, appId, gid)) === ROWS_A_STATEMENT);

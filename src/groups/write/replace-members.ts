@@ -22,10 +22,10 @@ const ENTRIES = statement({
 });
 
 /**
- * The members whom an edit does not name, or with a message type those of them that have an entry for it.
+ * The members that an edit does not name, or with a message type those of them that have an entry for it.
  * @throws InvalidInputError when there are more than one request may remove
  */
-export async function membersBesides(write: GroupWrite, { messageType, add, update, addPath }: MembersEdit): Promise<string[]> {
+export async function membersNotNamed(write: GroupWrite, { messageType, add, update, addPath }: MembersEdit): Promise<string[]> {
   const { tx, appId, gid } = write;
   const named = new Set([...add, ...update].flatMap(({ addresses }) => addresses));
   const besides: string[] = [];

@@ -23,10 +23,10 @@ import {
   type WriteOutcome,
 } from './idempotency.ts';
 
-/** No statement carries more rows, so that none holds the event loop, or the embedded database, for long. */
+/** The most rows in one statement, so that none blocks the event loop, or the embedded database, for long. */
 export const ROWS_A_STATEMENT = 5_000;
 
-/** The list in slices of at most `size`, with the event loop free in between. */
+/** The list in slices of at most `size`; the event loop runs in between. */
 export async function* slices<T>(list: readonly T[], size = ROWS_A_STATEMENT): AsyncGenerator<T[]> {
   for (let from = 0; from < list.length; from += size) {
     if (from > 0) await nextTurn();
@@ -35,13 +35,13 @@ export async function* slices<T>(list: readonly T[], size = ROWS_A_STATEMENT): A
 }
 
 /**
- * A transaction that holds a group's lock: the group as it is under the lock, and the records to be written. Records gather
- * until they bear 5,000 members, so that a small change costs one statement for all of them.
+ * A transaction that holds a group's lock: the group as it is under the lock, and the records to be written. Records are
+ * gathered until they may have 5,000 members, so that a small change writes them all in one statement.
  */
 export class GroupWrite {
   readonly tx: Tx;
   readonly head: LogHead;
-  /** The user who writes, with the rights that it had when the lock was taken; null: an application, above all rights. */
+  /** The user who writes, with its rights when the lock was taken; null: an application, which needs no rights. */
   readonly actor: Actor | null;
   /** The group under the lock; the writer keeps it up to date. */
   group: Group;
@@ -95,7 +95,7 @@ export class GroupWrite {
   }
 }
 
-/** What came of a write: the outcome that a repetition gets too, and the group unless it must be read again. */
+/** The result of a write: the outcome that a repetition also gets, and the group unless it must be read again. */
 export interface WriteResult extends WriteOutcome {
   group?: Group;
 }
@@ -114,7 +114,7 @@ const LOCK_GROUP = statement({
   columns: { pg_advisory_xact_lock: nothing },
   text: 'select pg_advisory_xact_lock(gid) from groups where app_id = $1 and gid = $2 and deleted_at is null',
 });
-// Who does not see the group does not wait for it either.
+// A user who does not see the group must not wait for it.
 const LOCK_GROUP_OF_MEMBER = statement({
   name: 'group_lock_of_member',
   parameters: [int4, int8, text],
@@ -125,7 +125,7 @@ const LOCK_GROUP_OF_MEMBER = statement({
 });
 const { read_at, ...OF_GROUP } = GROUP_COLUMNS;
 const HEAD = pick(groups, 'g', ['joins', 'startDue', 'expiryDue']);
-// A statement of its own after the lock: the lock's own snapshot is older than its wait.
+// A statement of its own after the lock: the snapshot of the locking statement is older than its wait.
 const READ_LOCKED = statement({
   name: 'group_read_locked',
   parameters: [int4, int8, nullable(text), nullable(uuid)],
@@ -164,8 +164,8 @@ const SEES_GROUP = statement({
 });
 
 /**
- * Who does not see the group does not stand in its queue either: it would take up a place, and could tell by waiting that
- * the group is there. A repetition is answered all the same.
+ * A user who does not see the group must not enter its queue: it would take up a place, and could tell from the wait that the
+ * group exists. A repetition is answered nevertheless.
  */
 async function mayQueue({ db, viewer: { appId, address }, gid, idempotency }: WriteRequest): Promise<void> {
   if (address === null || (idempotency && (await findOutcome(db, idempotency)))) return;
@@ -207,7 +207,7 @@ export async function writeGroup(
   }
 }
 
-/** Who writes; without a token the gateway itself. */
+/** The author of a write; without a token it is the gateway itself. */
 type Writer = Pick<Viewer, 'appId' | 'address'> & Partial<Pick<Viewer, 'token'>>;
 
 interface Due {
@@ -223,7 +223,7 @@ async function lockGroup(
   const locked = await (address === null
     ? tx.query(LOCK_GROUP, [appId, gid])
     : tx.query(LOCK_GROUP_OF_MEMBER, [appId, gid, address]));
-  // Without the lock nothing is read: the group may come to be in between.
+  // Without the lock nothing is read: the group may be created in between.
   if (locked.length === 0) throw new GroupNotFoundError(givenGid);
   const [row] = await tx.query(READ_LOCKED, [appId, gid, address, viewer.token?.id ?? null]);
   if (!row || (address !== null && row.actor_rights === null)) throw new GroupNotFoundError(givenGid);
@@ -245,7 +245,7 @@ async function lockGroup(
   return { write: new GroupWrite(tx, groupOf(row), head, actor), due: due.start || due.expiry ? due : undefined };
 }
 
-/** Records what is due of a group; nothing where another was first, or it is gone. */
+/** Records a group's start or expiry if it is due; another gateway may have been first. */
 export async function settleDue(db: Database, appId: number, gid: number): Promise<void> {
   await db.exclusive(`${appId}:${gid}`, async (tx) => {
     const { write, due } = await lockGroup(tx, { viewer: { appId, address: null }, gid: gidOf(gid) });
