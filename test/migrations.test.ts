@@ -118,6 +118,41 @@ describe('with data', () => {
   });
 });
 
+test('addresses that have, or had, a token get a uid where they have none', async () => {
+  const added = names.indexOf('20261126040000_users_of_tokens');
+  await using old = await openTestDatabase({ empty: true });
+  await old.migrate(migrations.slice(0, added));
+  await sql(old, "insert into apps (name) values ('one'), ('two')");
+  await sql(old, "insert into users (app_id, address) values (1, 'known')");
+  const tokens: [app: number, address: string | null, day: number, revoked: boolean][] = [
+    [1, 'late', 3, false],
+    [1, 'late', 2, true],
+    [1, null, 1, false],
+    [1, 'known', 1, false],
+    [2, 'late', 4, false],
+    [1, 'early', 1, true],
+  ];
+  for (const [index, [app, address, day, revoked]] of tokens.entries()) {
+    const at = new Date(Date.UTC(2026, 0, day));
+    await sql(old, 'insert into tokens (app_id, hash, address, scopes, created_at, revoked_at) values ($1, $2, $3, 1, $4, $5)', [
+      ...[app, Buffer.alloc(32, index), address, at, revoked ? at : null],
+    ]);
+  }
+  expect(await old.migrate()).toEqual(names.slice(added));
+  const users = await sql(
+    old,
+    `select app_id as app, address, case when address <> 'known' then extract(day from created_at at time zone 'UTC')::int end as day
+      from users order by uid`,
+  );
+  expect(users).toEqual([
+    { app: 1, address: 'known', day: null },
+    { app: 1, address: 'early', day: 1 },
+    { app: 1, address: 'late', day: 2 },
+    { app: 2, address: 'late', day: 4 },
+  ]);
+  expect(await differenceFromSchema(old)).toBe('-- This is an empty migration.');
+});
+
 test("the bookkeeping is that of Prisma's engine, which finds nothing to do", async () => {
   await using ours = await openTestDatabase({ empty: true });
   await using theirs = await openTestDatabase({ empty: true });

@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { schema } from '../src/graphql/schema.ts';
+import { OPS } from '../src/ops/table.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { listen } from './setup/listener.ts';
 
@@ -60,4 +62,16 @@ test.skipIf(!hasCurl)('the shell lines of the README', async () => {
   }
   expect(said).toEqual([]);
   expect(compared).toEqual([2, 1, 1, 1, 1, 1, 1, 1, 1]);
+});
+
+test('every op has its row beside a field of GraphQL', () => {
+  const table = /\| op \| GraphQL \|\n\| --- \| --- \|\n((?:\|.*\n)+)/.exec(page)?.[1] ?? '';
+  const rows = table
+    .trim()
+    .split('\n')
+    .map((row) => row.split('|').map((cell) => cell.trim()));
+  const ops = rows.flatMap(([, names = '']) => names.replace(/ with .*/, '').split(', '));
+  expect(ops.toSorted()).toEqual([...OPS.keys()].toSorted());
+  const fields = [schema.getQueryType(), schema.getMutationType()].flatMap((root) => Object.keys(root?.getFields() ?? {}));
+  for (const [, , answer = ''] of rows) expect(fields).toContain(/^`(\w+)/.exec(answer)?.[1]);
 });

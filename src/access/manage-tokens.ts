@@ -4,7 +4,8 @@ import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { lockCaller, readClock, revokeWhere } from './token-changes.ts';
 import { parseTokenId, TOKEN_FIELDS, tokenOf } from './token-rows.ts';
 import { hashSecret, newSecret } from './tokens.ts';
-import { requireApplication, requireScope, type Scope, scopeBits, type Viewer, type ViewerToken } from './viewer.ts';
+import { keepUser } from './users.ts';
+import { requireTokens, type Scope, scopeBits, type Viewer, type ViewerToken } from './viewer.ts';
 
 /** A token to be made, as it comes: undefined is not given, null is what the caller wrote. */
 export interface TokenAddInput {
@@ -24,11 +25,6 @@ export interface AddedToken {
 
 const INPUT: Path = ['input'];
 const USER_DEFAULT: readonly Scope[] = ['READ', 'WRITE'];
-
-function requireTokens(viewer: Viewer): void {
-  requireScope(viewer, 'TOKENS');
-  requireApplication(viewer);
-}
 
 /** The scopes of a new token: those that are asked for, or the default. Never more than the caller's own. */
 function grantedScopes(viewer: Viewer, address: string | undefined, asked: readonly Scope[] | undefined): readonly Scope[] {
@@ -66,6 +62,7 @@ export async function addToken(db: Database, viewer: Viewer, input: TokenAddInpu
   const hash = new Uint8Array(hashSecret(secret));
   const token = await db.recordsTransaction(async (tx, sql) => {
     const now = await lockCaller(sql, viewer);
+    if (address != null) await keepUser(tx, viewer.appId, address);
     const expiresAt = expiresIn == null ? null : new Date(now.getTime() + expiresIn * 1000);
     const data = { appId: viewer.appId, hash, address, label, scopes: bits, createdAt: now, expiresAt };
     return tx.token.create({ data, select: TOKEN_FIELDS });

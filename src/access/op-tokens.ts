@@ -5,7 +5,8 @@ import { NotAllowedError } from '../model/errors.ts';
 import { Issues, MAX_INT } from '../model/issues.ts';
 import { lockCaller, revokeWhere } from './token-changes.ts';
 import { hashSecret, newSecret } from './tokens.ts';
-import { requireApplication, requireScope, type Scope, scopeBits, type Viewer } from './viewer.ts';
+import { keepUser } from './users.ts';
+import { requireTokens, type Scope, scopeBits, type Viewer } from './viewer.ts';
 
 /** A token that the op endpoint made for a user. */
 export interface UserToken {
@@ -38,8 +39,7 @@ export async function replaceUserToken(
   viewer: Viewer,
   { address, minutes }: { address: string; minutes?: number },
 ): Promise<UserToken> {
-  requireScope(viewer, 'TOKENS');
-  requireApplication(viewer);
+  requireTokens(viewer);
   const issues = new Issues();
   issues.address(address, ['address']);
   issues.range(minutes, 0, MAX_INT, ['minutes']);
@@ -53,12 +53,10 @@ export async function replaceUserToken(
   return db.recordsTransaction(async (tx, sql) => {
     await sql.query(LOCK, [String(appId), address]);
     const now = await lockCaller(sql, viewer);
-    const user =
-      (await tx.user.findUnique({ where: { appId_address: { appId, address } } })) ??
-      (await tx.user.create({ data: { appId, address } }));
+    const uid = await keepUser(tx, appId, address);
     await revokeWhere(tx, sql, { appId, address, origin: 'op' }, now);
     const expiresAt = new Date(now.getTime() + (minutes || DEFAULT_MINUTES) * 60_000);
     await tx.token.create({ data: { appId, hash, address, scopes, origin: 'op', createdAt: now, expiresAt } });
-    return { uid: Number(user.uid), address, secret };
+    return { uid, address, secret };
   });
 }

@@ -41,3 +41,12 @@ export function requireScope(viewer: Viewer, scope: Scope): void {
 export function requireApplication(viewer: Viewer): void {
   if (viewer.address !== null) throw new NotAllowedError('application');
 }
+
+/**
+ * For what manages tokens and users.
+ * @throws NotAllowedError (TOKENS, or "application" for a user)
+ */
+export function requireTokens(viewer: Viewer): void {
+  requireScope(viewer, 'TOKENS');
+  requireApplication(viewer);
+}

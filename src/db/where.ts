@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Sql, Statement } from './sql.ts';
-import type { Columns, RowOf, SqlType } from './types.ts';
+import { type Columns, type RowOf, type SqlType, text } from './types.ts';
 
 /** A value for a parameter, with its type. */
 export interface Bound {
@@ -91,6 +91,24 @@ export function beyond(where: Where, order: Keyset, key: readonly unknown[], rev
 
 export function orderBy(order: Keyset, reverse: boolean): string {
   return order.columns.map(([column]) => `${column} ${order.descending !== reverse ? 'desc' : 'asc'}`).join(', ');
+}
+
+/** Of a column whose order is that of code points, the values that begin with a prefix, as a range of its index. */
+export function startingWith(where: Where, column: string, prefix: string): Where {
+  if (prefix === '') return where;
+  const end = endOfPrefix(prefix);
+  const result = where.and('from', (first) => `${column} >= ${first}`, bound(text, prefix));
+  return end === undefined ? result : result.and('until', (before) => `${column} < ${before}`, bound(text, end));
+}
+
+/** The first string, by code point, after all those that begin with the prefix. */
+function endOfPrefix(prefix: string): string | undefined {
+  const points = [...prefix];
+  while (points.length > 0) {
+    const last = (points.pop() as string).codePointAt(0) as number;
+    if (last < 0x10ffff) return points.join('') + String.fromCodePoint(last === 0xd7ff ? 0xe000 : last + 1);
+  }
+  return undefined;
 }
 
 const MAX_NAME = 63; // bytes, of a prepared statement

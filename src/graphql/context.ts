@@ -1,10 +1,12 @@
 import DataLoader from 'dataloader';
-import type { Viewer } from '../access/viewer.ts';
+import { pageTokensOf } from '../access/read-tokens.ts';
+import { findUsers, type User } from '../access/users.ts';
+import type { Viewer, ViewerToken } from '../access/viewer.ts';
 import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/log/history.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Database } from '../db/client.ts';
 import { type AllowedArgs, pageAllowed } from '../groups/read/allowed.ts';
-import { findGroups, findTypes } from '../groups/read/groups.ts';
+import { findGroups, findTypes, type GroupPageArgs, pageGroupsOf } from '../groups/read/groups.ts';
 import { type EntryKey, findEntries, findMembers, type MemberPageArgs, pageMembersOfMany } from '../groups/read/members.ts';
 import { findStandings, type Standing } from '../groups/read/standings.ts';
 import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
@@ -39,6 +41,12 @@ export interface Loaders {
   changes(gid: number, args: HistoryArgs): Promise<Page<RecordedChange>>;
   /** The same for the members that are allowed an action. */
   allowed(group: Group, args: AllowedArgs): Promise<Page<Member>>;
+  /** A user, for a viewer that may see users; by address, whatever that is. */
+  user: DataLoader<string, User | undefined>;
+  /** A page of the groups that a user is a member of: one statement for all users with the same arguments. */
+  groupsOf(address: string, args: GroupPageArgs): Promise<Page<Group>>;
+  /** The same of its tokens. */
+  tokensOf(address: string, args: PageArgs): Promise<Page<ViewerToken>>;
 }
 
 /** @param viewer null only for an operation that selects only the schema, which calls no resolver of ours */
@@ -63,6 +71,9 @@ export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
     members: async () => emptyPage(),
     changes: async () => emptyPage(),
     allowed: async () => emptyPage(),
+    user: nothing(),
+    groupsOf: async () => emptyPage(),
+    tokensOf: async () => emptyPage(),
   };
 }
 
@@ -100,6 +111,14 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
         cacheKeyFn: ({ gid }) => gid,
       }),
   );
+  const groupsOf = byArguments(
+    (args: GroupPageArgs) =>
+      new DataLoader((addresses: readonly string[]) => pageGroupsOf(db, viewer, addresses, args), pagesAtOnce(args)),
+  );
+  const tokensOf = byArguments(
+    (args: PageArgs) =>
+      new DataLoader((addresses: readonly string[]) => pageTokensOf(db, viewer, addresses, args), pagesAtOnce(args)),
+  );
   return {
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
@@ -121,5 +140,11 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     members: (gid, args) => members(args).load(gid),
     changes: (gid, args) => changes(args).load(gid),
     allowed: (group, args) => allowed(args).load(group),
+    user: new DataLoader(async (addresses) => {
+      const found = await findUsers(db, viewer, addresses);
+      return addresses.map((address) => found.get(address));
+    }, rows),
+    groupsOf: (address, args) => groupsOf(args).load(address),
+    tokensOf: (address, args) => tokensOf(args).load(address),
   };
 }

@@ -6,12 +6,13 @@ import { Flag, levelsOf } from '../model/flags.ts';
 import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
 import { invalid } from '../model/issues.ts';
+import type { Page } from '../model/page.ts';
 import { addressProblem } from '../model/text.ts';
 import { GROUP_STATES, type GroupState, stateAt, type Validity } from '../model/validity.ts';
 import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
 import { connectionOf } from './connection.ts';
-import type { Context } from './context.ts';
+import type { Context, Loaders } from './context.ts';
 import { forEachName } from './each.ts';
 import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection, memberPageArgs } from './member.ts';
@@ -179,10 +180,13 @@ export const groupPageArgs = builder.args((t) => ({
 }));
 
 /** A page of groups, put into the loaders: fields of members must not read again a group that may be deleted meanwhile. */
-export async function groupPage(args: GroupPageArgs, { db, viewer, load }: Context) {
-  const page = await pageGroups(db, viewer, args);
+export function groupConnection(page: Page<Group>, load: Loaders) {
   for (const group of page.items) load.group.prime(group.gid, group);
   return connectionOf(page);
+}
+
+export async function groupPage(args: GroupPageArgs, { db, viewer, load }: Context) {
+  return groupConnection(await pageGroups(db, viewer, args), load);
 }
 
 const gidArg = { required: true, description: 'The number of the group.' } as const;

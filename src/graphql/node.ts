@@ -12,6 +12,8 @@ interface NodeId {
   id: string;
 }
 
+/** The types that have global ids. */
+const TYPES: readonly string[] = ['Group', 'Member', 'User'];
 /** The id of a group that never exists. */
 const NO_GROUP: NodeId = { typename: 'Group', id: '0' };
 
@@ -19,7 +21,7 @@ const NO_GROUP: NodeId = { typename: 'Group', id: '0' };
 function decodeNodeId(globalId: string): NodeId {
   try {
     const decoded = decodeGlobalID(globalId);
-    return decoded.typename === 'Group' || decoded.typename === 'Member' ? decoded : NO_GROUP;
+    return TYPES.includes(decoded.typename) ? decoded : NO_GROUP;
   } catch {
     return NO_GROUP;
   }

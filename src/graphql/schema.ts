@@ -3,6 +3,7 @@ import './member.ts';
 import './group.ts';
 import './viewer.ts';
 import './tokens.ts';
+import './users.ts';
 import './group-mutations.ts';
 import './decisions.ts';
 import './routing.ts';

@@ -6,7 +6,7 @@ import { connectionOf } from './connection.ts';
 import { pageComplexity } from './limits.ts';
 import { ScopeType, TokenType } from './viewer.ts';
 
-const TokenConnection = builder.connectionObject(
+export const TokenConnection = builder.connectionObject(
   { type: TokenType, name: 'TokenConnection', description: 'A page of tokens.' },
   { name: 'TokenEdge', description: 'A token in a page.' },
 );

@@ -9,7 +9,7 @@ const SCOPE_DESCRIPTIONS: Record<Scope, string> = {
   READ: 'Queries and subscriptions. The fields of a payload need no READ.',
   WRITE: 'groupSet, groupDel, groupEditMembers and groupRouteMessage.',
   CREATE_GROUPS: 'groupAdd, which needs no other scope.',
-  TOKENS: 'Making, listing and revoking tokens; application tokens only.',
+  TOKENS: 'Making, listing and revoking tokens; users, and userDel together with WRITE; application tokens only.',
 };
 
 export const ScopeType = builder.enumType('Scope', {

@@ -15,7 +15,6 @@ export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery'> {
 }
 
 const BODY_LIMIT = 8 * 1024 * 1024;
-const TOO_LARGE: Outcome = { error: 'TOOLARGE' };
 
 const METHODS = 'GET, POST, PUT, PATCH, DELETE';
 /** Pages of any origin may call: the endpoint needs a token and takes no cookie. */
@@ -25,16 +24,20 @@ const PREFLIGHT = { ...HEADERS, ...preflightHeaders(METHODS, '*') };
 /** Answers every request with HTTP 200 and JSON, except OPTIONS and HEAD, which run nothing. */
 export function createOpEndpoint({ log, config, linger, ...deps }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
+  const tooLarge: Outcome = { error: 'TOOLARGE', description: `The body has more than ${limit} bytes.` };
   const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
   return createEndpoint(async ({ method, path, query, contentType, readBody }) => {
     if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
     if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
     const body = await readBody(limit);
-    const outcome = body ? await runOp(opDeps, query, contentType, body) : TOO_LARGE;
+    const outcome = body ? await runOp(opDeps, query, contentType, body) : tooLarge;
     const { viewer, error, cause } = outcome;
     const requestId = currentRequestId();
     const op = knownOp(outcome);
-    if (error === 'SERVERERROR') log.error({ err: cause, requestId, op }, 'unexpected error');
+    if (error === 'SERVERERROR') {
+      log.error({ err: cause, requestId, op }, 'unexpected error');
+      outcome.description = `${outcome.description?.slice(0, -1)}; the log has it under the request id ${requestId}.`;
+    }
     logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
     const text = JSON.stringify(answerOf(outcome));
     const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) };

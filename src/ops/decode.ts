@@ -1,3 +1,4 @@
+import type { UserFilter } from '../access/users.ts';
 import type {
   GivenMembers,
   GivenSettings,
@@ -9,7 +10,7 @@ import type { CallSettingsInput } from '../model/call-settings.ts';
 import { ACTIONS, AUDIENCES, KNOWN_FLAGS, type Level, type Levels, levelsOf, RECEIVE_MODES, withLevels } from '../model/flags.ts';
 import type { RightsChange } from '../model/rights.ts';
 import type { PermissionsInput } from '../model/settings.ts';
-import { OpError } from './codes.ts';
+import { OpError, wrong } from './codes.ts';
 import {
   ADDRESSES,
   ADMIN,
@@ -24,6 +25,7 @@ import {
   LEVELS,
   MEMBER_PERMISSIONS,
   NEW_TYPE,
+  nameOf,
   REMOVE,
   REMOVE_IN_SETTINGS,
   readField,
@@ -31,8 +33,8 @@ import {
   SETTINGS,
   TYPE,
   VALIDITY,
+  WANTED,
 } from './fields.ts';
-import { unreadable } from './readers.ts';
 import type { Wire } from './wire.ts';
 
 const DEFAULT_COUNT = 20;
@@ -40,11 +42,11 @@ const MAX_COUNT = 10_000;
 
 /** @throws OpError MISSINGPARA */
 export function needed<T>(wire: Wire, wanted: Field<T>): T {
-  return readField(wire, wanted) ?? missing();
+  return readField(wire, wanted) ?? missing(wire, wanted);
 }
 
-function missing(): never {
-  throw new OpError('MISSINGPARA');
+function missing(wire: Wire, wanted: Field<unknown>): never {
+  throw new OpError('MISSINGPARA', `The parameter ${nameOf(wire, wanted)} is missing.`);
 }
 
 export function groupAddInput(wire: Wire): GroupAddInput {
@@ -70,7 +72,7 @@ export function groupSetInput(wire: Wire): GroupSetInput {
 export function groupEditMembersInput(wire: Wire): GroupEditMembersInput {
   const gid = gidOf(wire);
   const messageType = readField(wire, TYPE) ?? 0;
-  const members = membersInput(wire, messageType, REMOVE) ?? missing();
+  const members = membersInput(wire, messageType, REMOVE) ?? missing(wire, ADDRESSES);
   return { gid, messageType, add: members.add && [members.add], remove: members.remove };
 }
 
@@ -81,7 +83,15 @@ export function gidOf(wire: Wire): string {
 /** How many rows are wanted. */
 export function countOf(wire: Wire): number {
   const count = readField(wire, COUNT) || DEFAULT_COUNT;
-  return count > 0 ? Math.min(count, MAX_COUNT) : unreadable();
+  if (count < 0) throw new OpError('BADPARA', wrong(nameOf(wire, COUNT), 'must not be negative'));
+  return Math.min(count, MAX_COUNT);
+}
+
+/** The users that are wanted: one address, or with a `*` at its end all that begin with it. */
+export function wantedUsers(wire: Wire): UserFilter {
+  const wanted = readField(wire, WANTED);
+  if (wanted === undefined) return {};
+  return wanted.endsWith('*') ? { addressStartsWith: wanted.slice(0, -1) } : { address: wanted };
 }
 
 function settings(wire: Wire, messageType: number): GivenSettings {
@@ -146,9 +156,13 @@ function membersInput(wire: Wire, messageType: number, removeField: Field<boolea
   return { add: { addresses, permissions: { send, recv } }, flat };
 }
 
-/** Clients name all nine rights at once: beside a role that is given, a false says nothing. */
+/**
+ * Clients name all nine rights at once: beside a role that is given, a false says nothing. But who names these two alone
+ * means that an owner becomes an admin.
+ */
 function rights(wire: Wire): RightsChange {
   const given = readFields(wire, ADMIN);
   if (!given.owner && !given.admin) return given;
+  if (given.owner === false && given.admin && Object.keys(given).length === 2) return given;
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value));
 }

@@ -1,3 +1,4 @@
+import type { User } from '../access/users.ts';
 import { RESOLUTIONS } from '../model/call-settings.ts';
 import { levelsOf } from '../model/flags.ts';
 import type { Group } from '../model/group.ts';
@@ -34,10 +35,16 @@ function plainSettingsOnWire(settings: PlainSettings): object {
   return Object.fromEntries(entries);
 }
 
-/** A member in the shape of a request. Its permission bits are stored as the wire has them. */
-export function memberOnWire({ address, permissions, rights }: Member): object {
+/** What a user is without its tokens. */
+export function userOnWire({ uid, address, active }: User): object {
+  return { uid, address, active };
+}
+
+/** A member in the shape of a request; a uid of 0: it has none. Its permission bits are stored as the wire has them. */
+export function memberOnWire({ address, permissions, rights }: Member, uid: number): object {
   const has = rightsOf(rights);
   return {
+    uid,
     address,
     flags: permissions,
     permissions: permissionsOf(permissions),

@@ -1,6 +1,8 @@
 import { PLAIN_NAMES, PLAIN_SETTINGS, type PlainName, type PlainSetting, type PlainSettings } from '../model/plain-settings.ts';
 import type { Right } from '../model/rights.ts';
+import { OpError, wrong } from './codes.ts';
 import {
+  address,
   addresses,
   bits,
   boolean,
@@ -12,9 +14,10 @@ import {
   resolution,
   seconds,
   text,
+  Unreadable,
   unreadable,
 } from './readers.ts';
-import type { Wire } from './wire.ts';
+import { type FlatValue, hasRawPlus, type Wire } from './wire.ts';
 
 /** A value of a request: where it may stand, and how it is read. */
 export interface Field<T> {
@@ -66,7 +69,7 @@ export const LEVELS = {
   list: field(level, 'group.permissions.list'),
 };
 export const VALIDITY = {
-  start: firstNonZero(field(seconds, 'group.validity.start group.start')),
+  start: firstNonZero(field(seconds, 'group.validity.start group.start', 'start')),
   duration: firstNonZero(field(seconds, 'group.validity.duration group.duration', 'duration expiry')),
   extension: firstNonZero(field(seconds, 'group.validity.expiryext group.expiryext', 'expiryext')),
 };
@@ -107,14 +110,17 @@ export const ADMIN = Object.fromEntries(
 ) as Record<Right, Field<boolean>>;
 
 export const COUNT = field(integer, 'count', 'count');
-export const AFTER = field(text, 'after', 'after');
+export const AFTER = field(address, 'after', 'after');
 
 export const USER = {
-  address: field(text, 'user.address', 'address addr'),
+  address: field(address, 'user.address', 'address addr'),
+  uid: field(integer, 'user.uid', 'uid'),
   expiry: field(integer, 'user.token.expiry', 'expiry'),
   active: field(boolean, 'user.active', 'active'),
   remove: field(boolean, 'user.token.remove', 'remove'),
 };
+/** Which users are listed. */
+export const WANTED = field(address, 'address addr user.address', 'address addr');
 
 /** null, "" and, since PHP writes an empty object so, []. */
 function isEmpty(value: unknown): boolean {
@@ -124,38 +130,119 @@ function isEmpty(value: unknown): boolean {
 /** The value at a dotted place; undefined where nothing is on the way. */
 function at(json: object | undefined, place: string): unknown {
   let value: unknown = json;
-  for (const name of place.split('.')) {
+  const names = place.split('.');
+  for (const [index, name] of names.entries()) {
     if (isEmpty(value)) return undefined;
-    if (typeof value !== 'object' || Array.isArray(value)) unreadable();
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      throw new OpError('BADPARA', wrong(names.slice(0, index).join('.'), 'must be an object'));
+    }
     value = (value as Record<string, unknown>)[name];
   }
   return value;
 }
 
 /** Of the values in a field's places the one that counts; undefined where all are empty. */
-function pick<T>(values: readonly unknown[], { read, firstNonZero }: Field<T>): T | undefined {
+function pick<T>(
+  places: readonly string[],
+  valueAt: (place: string) => unknown,
+  read: Reader<T>,
+  firstNonZero: boolean | undefined,
+): T | undefined {
   let first: T | undefined;
-  for (const given of values) {
+  const values = places.map((place) => [place, valueAt(place)] as const);
+  for (const [place, given] of values) {
     if (isEmpty(given)) continue;
-    const value = read(given);
+    const value = readAt(place, given, read);
     if (value || !firstNonZero) return value;
     first ??= value;
   }
   return first;
 }
 
+/** @throws OpError that names the parameter */
+function readAt<T>(place: string, given: unknown, read: Reader<T>): T {
+  try {
+    return read(given);
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    throw new OpError(error.code, wrong(place, error.message));
+  }
+}
+
+const ADDRESS_READERS: readonly Reader<unknown>[] = [address, addresses];
+const TEXT_READERS: readonly Reader<unknown>[] = [text, ...ADDRESS_READERS];
+const RAW_PLUS = 'a + in a URL or a form stands for a blank, which is hardly meant here; encode a plus as %2B and a blank as %20';
+
+/** The same of the values that a form or the query has under a name. */
+const flatReader =
+  <T>(read: Reader<T>): Reader<T> =>
+  (given) => {
+    const [{ text: value, raw }, ...others] = given as [FlatValue, ...FlatValue[]];
+    if (others.length > 0) unreadable('is given twice');
+    if (ADDRESS_READERS.includes(read) && hasRawPlus(raw)) unreadable(RAW_PLUS);
+    return read(value);
+  };
+
+/** JavaScript makes this word of a value that is not there: for numbers and booleans it is none. */
+const isUndefined = (read: Reader<unknown>, values: readonly FlatValue[] | undefined) =>
+  !TEXT_READERS.includes(read) && values?.every(({ text: value }) => value === 'undefined');
+
 /** What the body says, else what the query says. `flat`: it stood in a form or in the query. */
 export function find<T>(wire: Wire, wanted: Field<T>): { value: T; flat: boolean } | undefined {
-  const { json, flat } = wanted;
-  const inJson = json.map((place) => at(wire.json, place));
-  const given = pick(inJson, wanted);
+  const { json, flat, read, firstNonZero } = wanted;
+  const given = pick(json, (place) => at(wire.json, place), read, firstNonZero);
   if (given !== undefined) return { value: given, flat: false };
   for (const parameters of [wire.form, wire.query]) {
-    const inFlat = flat.map((name) => parameters?.get(name));
-    const value = pick(inFlat, wanted);
+    const valuesOf = (name: string) => {
+      const values = parameters?.get(name);
+      return isUndefined(read, values) ? undefined : values;
+    };
+    const value = pick(flat, valuesOf, flatReader(read), firstNonZero);
     if (value !== undefined) return { value, flat: true };
   }
   return undefined;
+}
+
+/** What a field is called in the style of a request. */
+export function nameOf({ json: body }: Wire, { json, flat }: Field<unknown>): string {
+  const [ours, other] = body ? [json, flat] : [flat, json];
+  return ours[0] ?? other[0] ?? '';
+}
+
+/** Where the domain says what is wrong, by the path within an input without the places in its lists. */
+const PATHS: Readonly<Record<string, Field<unknown>>> = {
+  ...SETTINGS,
+  flags: FLAGS,
+  messageType: TYPE,
+  gid: GID,
+  address: USER.address,
+  minutes: USER.expiry,
+  after: AFTER,
+  remove: ADDRESSES,
+  'filter.address': WANTED,
+  'filter.addressStartsWith': WANTED,
+  ...below('permissions', LEVELS),
+  ...below('validity', VALIDITY),
+  ...below('callSettings', CALL),
+  ...Object.fromEntries(
+    ['members', 'add'].flatMap((list) => [
+      [list, ADDRESSES],
+      [`${list}.addresses`, ADDRESSES],
+      ...Object.entries(below(`${list}.permissions`, MEMBER_PERMISSIONS)),
+      ...Object.entries(below(`${list}.admin`, ADMIN)),
+    ]),
+  ),
+};
+
+function below(path: string, fields: Readonly<Record<string, Field<unknown>>>): Record<string, Field<unknown>> {
+  return Object.fromEntries(Object.entries(fields).map(([name, wanted]) => [`${path}.${name}`, wanted]));
+}
+
+/** The parameter that the path of an issue stands for. */
+export function parameterAt(wire: Wire | undefined, path: readonly string[]): string {
+  const names = path.filter((name, index) => !/^\d+$/.test(name) && !(index === 0 && name === 'input')).join('.');
+  const wanted = PATHS[names];
+  return wanted ? nameOf(wire ?? { query: new Map() }, wanted) : names;
 }
 
 export function readField<T>(wire: Wire, wanted: Field<T>): T | undefined {

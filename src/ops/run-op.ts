@@ -1,7 +1,7 @@
 import type { Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
-import { codeOf, type OpCode, OpError } from './codes.ts';
-import { ENVELOPE, readField } from './fields.ts';
+import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
+import { ENVELOPE, parameterAt, readField } from './fields.ts';
 import { OPS, requireScopes } from './table.ts';
 import { readWire, type Wire } from './wire.ts';
 
@@ -22,6 +22,8 @@ export interface Outcome {
   /** What the op answers, beside the envelope. */
   result?: object;
   error?: OpCode;
+  /** One sentence about the error, for the person who reads a log. */
+  description?: string;
   /** What was thrown, where there is an `error`. */
   cause?: unknown;
 }
@@ -32,18 +34,22 @@ const MAX_ECHO = 100;
 /** Runs the op that a request asks for; readWire has the parameters. Never throws. */
 export async function runOp(deps: OpDeps, query: string, contentType: string, body: Buffer): Promise<Outcome> {
   const outcome: Outcome = {};
+  let wire: Wire | undefined;
   try {
-    outcome.result = await run(deps, readWire(query, contentType, body), outcome);
+    wire = readWire(query, contentType, body);
+    outcome.result = await run(deps, wire, outcome);
   } catch (error) {
-    outcome.error = codeOf(error) ?? 'SERVERERROR';
+    const { code, sentence } = failureOf(error, (path) => parameterAt(wire, path));
+    outcome.error = code;
+    outcome.description = sentence;
     outcome.cause = error;
   }
   return outcome;
 }
 
 /** The answer as the wire has it. */
-export function answerOf({ op, id, error, result }: Outcome): object {
-  return { op, id, result: !error, error, ...result };
+export function answerOf({ op, id, error, description, result }: Outcome): object {
+  return { op, id, result: !error, error, error_description: description, ...result };
 }
 
 /** Only names of ours reach the log: what stands in the place of an op may be anything, a token too. */
@@ -56,13 +62,17 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   const name = orElse('BADOP', () => readField(wire, ENVELOPE.op)) ?? '';
   if (name !== '' && name.length <= MAX_ECHO) outcome.op = name;
   const op = OPS.get(name);
-  if (!op) throw new OpError('BADOP');
+  if (!op) throw new OpError('BADOP', name === '' ? 'The parameter op is missing.' : 'There is no op of this name.');
   readField(wire, ENVELOPE.id);
-  if (!deps.tokenInQuery && wire.query.has('token')) throw new OpError('AUTHFAIL');
+  if (!deps.tokenInQuery && wire.query.has('token')) {
+    throw new OpError('AUTHFAIL', 'The token may not stand in the URL here; send it in the body.');
+  }
   const token = orElse('AUTHFAIL', () => readField(wire, ENVELOPE.token));
-  const viewer = token === undefined || /\s/.test(token) ? null : await deps.authenticate(`Bearer ${token}`);
+  if (token === undefined) throw new OpError('AUTHFAIL', 'The parameter token is missing.');
+  const viewer = /\s/.test(token) ? null : await deps.authenticate(`Bearer ${token}`);
+  if (viewer === null) throw badToken();
   // A user's token is for GraphQL: no op names an acting user.
-  if (viewer === null || viewer.address !== null) throw new OpError('AUTHFAIL');
+  if (viewer.address !== null) throw new OpError('AUTHFAIL', 'The token is a user’s; ops need the token of an application.');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
   return op.run({ db, viewer }, wire);
@@ -80,7 +90,7 @@ function idOf(wire: Wire): number | undefined {
 function orElse<T>(code: OpCode, read: () => T): T {
   try {
     return read();
-  } catch {
-    throw new OpError(code);
+  } catch (error) {
+    throw error instanceof OpError ? new OpError(code, error.message) : error;
   }
 }

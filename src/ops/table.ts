@@ -1,18 +1,20 @@
 import { revokeTokensOf } from '../access/manage-tokens.ts';
 import { replaceUserToken } from '../access/op-tokens.ts';
+import { countUsers, cursorAfterUser, findUids, findUserByUid, findUsers, pageUsers, type User } from '../access/users.ts';
 import { requireScope, type Scope, type Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import { addGroup, deleteGroup, editGroupMembers, setGroup } from '../groups/operations.ts';
 import { cursorAfterGid, findGroup, pageGroups } from '../groups/read/groups.ts';
 import { cursorAfterAddress, pageMembers } from '../groups/read/members.ts';
 import { takePages } from '../groups/read/take-pages.ts';
-import { leaveAllGroups } from '../groups/write/leave-all.ts';
+import { deleteUser } from '../groups/write/delete-user.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
 import type { Group } from '../model/group.ts';
-import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed } from './decode.ts';
-import { groupOnWire, memberOnWire } from './encode.ts';
-import { AFTER, GID, readField, readFields, USER } from './fields.ts';
+import { OpError, wrong } from './codes.ts';
+import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed, wantedUsers } from './decode.ts';
+import { groupOnWire, memberOnWire, userOnWire } from './encode.ts';
+import { AFTER, GID, nameOf, readField, readFields, USER } from './fields.ts';
 import type { Wire } from './wire.ts';
 
 export interface OpContext {
@@ -59,11 +61,18 @@ async function groupGet(context: OpContext, wire: Wire): Promise<object> {
 async function groupGetMembers(context: OpContext, wire: Wire): Promise<object> {
   const count = countOf(wire);
   const after = readField(wire, AFTER);
-  const { gid } = await seenGroup(context, wire);
+  const { gid, memberCount } = await seenGroup(context, wire);
   const { db, viewer } = context;
   const cursor = after === undefined ? undefined : cursorAfterAddress(gid, after);
-  const members = await takePages(count, cursor, (args) => pageMembers(db, viewer.appId, gid, args));
-  return { ...gidAnswer({ gid }), count: members.length, members: members.map(memberOnWire) };
+  const uids = new Map<string, number>();
+  const members = await takePages(count, cursor, async (args) => {
+    const page = await pageMembers(db, viewer.appId, gid, args);
+    const addresses = page.items.map(({ address }) => address);
+    for (const [address, uid] of await findUids(db, viewer.appId, addresses)) uids.set(address, uid);
+    return page;
+  });
+  const rows = members.map((member) => memberOnWire(member, uids.get(member.address) ?? 0));
+  return { gid, ...gidAnswer({ gid }), count: rows.length, total: memberCount, members: rows };
 }
 
 async function groupsGet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
@@ -77,25 +86,56 @@ async function appStats({ viewer }: OpContext): Promise<object> {
   return { app: { name: viewer.appName, aid: viewer.appId } };
 }
 
-async function makeToken({ db, viewer }: OpContext, wire: Wire): Promise<object> {
-  const address = needed(wire, USER.address);
+/** The user that a request names by its uid, its address, or both. A uid of 0, as members without one have it, names none. */
+async function namedUser({ db, viewer }: OpContext, wire: Wire): Promise<{ address: string; user?: User }> {
+  const uid = readField(wire, USER.uid) || undefined;
+  if (uid === undefined) return { address: needed(wire, USER.address) };
+  const address = readField(wire, USER.address);
+  const user = (await findUserByUid(db, viewer, uid)) ?? noUser();
+  if (address !== undefined && address !== user.address) {
+    throw new OpError('BADPARA', wrong(nameOf(wire, USER.uid), 'is not that of the address'));
+  }
+  return { address: user.address, user };
+}
+
+function noUser(): never {
+  throw new OpError('BADUSER', 'This app has no such user.');
+}
+
+async function makeToken(context: OpContext, wire: Wire): Promise<object> {
+  const { address } = await namedUser(context, wire);
   const minutes = readField(wire, USER.expiry);
-  const { uid, secret } = await replaceUserToken(db, viewer, { address, minutes });
+  const { uid, secret } = await replaceUserToken(context.db, context.viewer, { address, minutes });
   return { user: { uid, address, token: secret } };
 }
 
 async function userSet(context: OpContext, wire: Wire): Promise<object> {
-  const address = needed(wire, USER.address);
+  const { address } = await namedUser(context, wire);
   const { remove, active } = readFields(wire, { remove: USER.remove, active: USER.active });
   if (remove || active === false) await revokeTokensOf(context.db, context.viewer, address);
   return { user: { address } };
 }
 
 async function userDel(context: OpContext, wire: Wire): Promise<object> {
-  const address = needed(wire, USER.address);
-  await revokeTokensOf(context.db, context.viewer, address);
-  await leaveAllGroups(context.db, context.viewer, address);
+  const { address } = await namedUser(context, wire);
+  while ((await deleteUser(context.db, context.viewer, { address })).remaining > 0);
   return { user: { address } };
+}
+
+async function userGet(context: OpContext, wire: Wire): Promise<object> {
+  const { address, user } = await namedUser(context, wire);
+  const found = user ?? (await findUsers(context.db, context.viewer, [address])).get(address) ?? noUser();
+  return { user: userOnWire(found) };
+}
+
+async function usersGet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
+  const count = countOf(wire);
+  const after = readField(wire, AFTER);
+  const filter = wantedUsers(wire);
+  const cursor = after === undefined ? undefined : cursorAfterUser(after);
+  const users = await takePages(count, cursor, (args) => pageUsers(db, viewer, { ...args, filter }));
+  const userscount = await countUsers(db, viewer, filter);
+  return { users: users.map(userOnWire), count: users.length, userscount };
 }
 
 const op = (run: Op['run'], ...scopes: Scope[]): Op => ({ run, scopes });
@@ -116,6 +156,8 @@ export const OPS: ReadonlyMap<string, Op> = new Map(
     usertoken: op(makeToken, 'TOKENS'),
     userset: op(userSet, 'TOKENS'),
     userdel: op(userDel, 'TOKENS', 'WRITE'),
+    userget: op(userGet, 'TOKENS'),
+    usersget: op(usersGet, 'TOKENS'),
   }),
 );
 

@@ -1,7 +1,14 @@
-import { unreadable } from './readers.ts';
+import { OpError } from './codes.ts';
 
-/** Parameters by name; one that was given twice, with something in it, is an array. */
-export type Parameters = ReadonlyMap<string, string | string[]>;
+/** A value that stood in a form or in the query: never empty. */
+export interface FlatValue {
+  text: string;
+  /** As it stood there, still encoded. */
+  raw: string;
+}
+
+/** Parameters by name, with each value that was given. */
+export type Parameters = ReadonlyMap<string, readonly FlatValue[]>;
 
 /** What a request says, in the three places where it can say it. */
 export interface Wire {
@@ -15,6 +22,10 @@ const MAX_DEPTH = 32;
 /** No op has more than twenty. */
 const MAX_PARAMETERS = 1_000;
 
+function garbled(sentence: string): never {
+  throw new OpError('BADPARA', sentence);
+}
+
 /**
  * Reads a request.
  * @param query what comes after the `?`, in ASCII, as requests have it
@@ -27,7 +38,7 @@ export function readWire(query: string, contentType: string, body: Buffer): Wire
   if (start < 0) return wire;
   // Clients send JSON as text/plain, or as the form that curl makes of it.
   if (text[start] === '{' || text[start] === '[' || /json/i.test(contentType)) return { ...wire, json: readJson(text) };
-  if (/^multipart\//i.test(contentType)) unreadable();
+  if (/^multipart\//i.test(contentType)) garbled('A multipart form is not read; send JSON or a plain form.');
   return { ...wire, form: readParameters(text.trim()) };
 }
 
@@ -35,19 +46,21 @@ function decodeUtf8(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return unreadable();
+    return garbled('The body is no valid UTF-8.');
   }
 }
 
 function readJson(text: string): object {
-  if (deeperThan(text, MAX_DEPTH)) unreadable();
+  if (deeperThan(text, MAX_DEPTH)) garbled(`The JSON nests more than ${MAX_DEPTH} levels.`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    unreadable();
+    // The parser's message would quote the body.
+    garbled('The body is no valid JSON.');
   }
-  return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : unreadable();
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return garbled('The JSON is no object.');
+  return value;
 }
 
 /** Whether brackets outside of strings nest deeper. Before the parser sees it, for that takes memory by the level. */
@@ -67,17 +80,19 @@ function deeperThan(json: string, limit: number): boolean {
 
 /** Stricter than URLSearchParams, which lets broken encodings through as they are. */
 function readParameters(text: string): Parameters {
-  const parameters = new Map<string, string | string[]>();
+  const parameters = new Map<string, FlatValue[]>();
   if (text === '') return parameters;
   const pairs = text.split('&', MAX_PARAMETERS + 1);
-  if (pairs.length > MAX_PARAMETERS) unreadable();
+  if (pairs.length > MAX_PARAMETERS) garbled(`There are more than ${MAX_PARAMETERS} parameters.`);
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
-    const value = equals < 0 ? '' : decodePercent(pair.slice(equals + 1));
-    if (value === '') continue;
+    const raw = equals < 0 ? '' : pair.slice(equals + 1);
+    if (raw === '') continue;
     const name = decodePercent(pair.slice(0, equals));
-    const before = parameters.get(name);
-    parameters.set(name, before === undefined ? value : [before, value].flat());
+    const value = { text: decodePercent(raw), raw };
+    const values = parameters.get(name);
+    if (values) values.push(value);
+    else parameters.set(name, [value]);
   }
   return parameters;
 }
@@ -86,6 +101,29 @@ function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {
-    return unreadable();
+    return garbled('A percent-encoding is broken, or is no UTF-8.');
   }
+}
+
+/** Characters of telephone numbers; and addresses of e-mail. */
+const PHONE = /^[\d+() ./-]+$/;
+const EMAIL = /^[\w.!#$%&'*/=?^`{|}~+-]+@[\w.-]+$/;
+
+/**
+ * Whether a plus that was sent unencoded, and so is a blank, was most likely meant: within an e-mail address or a telephone
+ * number, or before a number. After a comma that is encoded the plus comes of a standard encoder, which means a blank.
+ */
+export function hasRawPlus(raw: string): boolean {
+  if (!raw.includes('+')) return false;
+  const parts = raw.split(/(,|%2c)/i);
+  return parts.some((part, index) => {
+    const core = part.replace(/^\++|\++$/g, '');
+    const within = core.includes('+');
+    const before = part.startsWith('+') && !/%/.test(parts[index - 1] ?? '');
+    if (!within && !before) return false;
+    const meant = decodeURIComponent(core).trim();
+    if (within && EMAIL.test(meant)) return true;
+    const digits = meant.replace(/\D/g, '').length;
+    return PHONE.test(meant) && digits >= 7 && digits <= 15;
+  });
 }

@@ -191,6 +191,46 @@ test('the groups of an address, for itself and for an application', async () => 
   await expectIndex('groups_gid_asc_member', 'members_app_id_address_gid_idx', true);
 });
 
+test('users, and the groups and tokens of many at once', async () => {
+  await sql(
+    db,
+    `with known as (insert into users (app_id, address)
+        select m.app_id, m.address from members m where m.gid <> $1 and m.gid % 10 = 0 group by m.app_id, m.address returning app_id, address)
+      insert into tokens (app_id, hash, address, scopes)
+        select app_id, sha256(convert_to(app_id || address || i, 'UTF8')), address, 1 from known, generate_series(1, 2) i`,
+    [Number(large)],
+  );
+  await sql(db, 'vacuum analyze users, tokens');
+  const below = 'address active groups(first: 5) { edges { cursor } } tokens(first: 2) { edges { cursor } }';
+  await often(async () => {
+    const { data } = await app.send(
+      `{ users { edges { node { ${below} } } } from: users(filter: { addressStartsWith: "m00" }) { edges { cursor } } }`,
+    );
+    expect(data?.users.edges).toHaveLength(50);
+    expect(data?.from.edges.length).toBeGreaterThan(3);
+    for (const { node } of data?.users.edges ?? []) {
+      expect(node.active).toBe(true);
+      expect(node.groups.edges.length).toBeGreaterThan(0);
+      expect(node.tokens.edges).toHaveLength(2);
+    }
+    const one = await app.send(`{ user(address: "anna") { ${below} } }`);
+    expect(one.data?.user.groups.edges).toHaveLength(5);
+    for (const addr of ['m00*', 'anna']) {
+      const body = JSON.stringify({ op: 'usersget', token: app.token, addr });
+      const answer = await gateway.fetch(new Request('http://gateway/backend', { method: 'POST', body }));
+      expect(await answer.json()).toMatchObject({ result: true, userscount: addr === 'anna' ? 1 : expect.any(Number) });
+    }
+  });
+  await expectIndex('users_page', 'users_app_id_address_key');
+  await expectIndex('users_page_from_until', 'users_app_id_address_key', true);
+  await expectIndex('users_page_address', 'users_app_id_address_key');
+  await expectIndex('users_count_from_until', 'users_app_id_address_key', true);
+  await expectIndex('users_find', 'users_app_id_address_key', true);
+  await expectIndex('groups_gid_asc_of', 'members_app_id_address_gid_idx', true);
+  await expectIndex('groups_gid_asc_of_many', 'members_app_id_address_gid_idx', true);
+  await expectIndex('tokens_page_many', 'tokens_app_id_address_idx', true);
+});
+
 test('one group, one member, several of them', async () => {
   const anna = await app.user('anna');
   const { groups } = await anna.call(GroupsDocument, { first: 3 });

@@ -1,11 +1,14 @@
 /** What of the op endpoint takes several connections, or many transactions. */
 import { expect, test } from 'vitest';
-import { type OpApp, openOps } from '../ops/setup.ts';
+import { type OpApp, openOps, SENTENCE } from '../ops/setup.ts';
 import { sql } from '../setup/database.ts';
 import { callerOf } from '../setup/gateway.ts';
 
 const ops = await openOps();
 const { db } = ops.gateway;
+
+const BUSY = 'There is too much to do just now, and the same request may be sent again.';
+const SLOW = expect.stringMatching(/^The database took too long; the log has it under the request id [\da-f-]{36}\.$/);
 
 /** As many writes as the gateway takes on wait for the group, until the returned function is called. */
 function fillQueue(app: OpApp, gid: number): () => Promise<void> {
@@ -28,7 +31,7 @@ test('RATELIMIT while more writes wait for a group than the gateway takes on; af
     groupdel: { gid },
     groupeditmembers: { gid, members: { m: 'bob' } },
   })) {
-    expect(await app.json({ op, group })).toEqual({ op, result: false, error: 'RATELIMIT' });
+    expect(await app.json({ op, group })).toEqual({ op, result: false, error: 'RATELIMIT', error_description: BUSY });
   }
   expect(await app.json({ op: 'groupget', group: { gid } })).toMatchObject({ result: true });
   await release();
@@ -58,7 +61,7 @@ test('userdel that fails halfway has ended the tokens and left the groups before
   expect(await address()).toBe('ann');
 
   const release = fillQueue(app, gids[1] as number);
-  expect(await app.json(request)).toEqual({ op: 'userdel', result: false, error: 'RATELIMIT' });
+  expect(await app.json(request)).toEqual({ op: 'userdel', result: false, error: 'RATELIMIT', error_description: BUSY });
   expect(await address()).toBeUndefined();
   expect(await states()).toMatchObject([left, untouched, untouched]);
   await release();
@@ -82,7 +85,7 @@ test('SERVERERROR when the database takes too long, with nothing written', async
   await blocker.transaction(async (tx) => {
     await sql(tx, 'select pg_advisory_xact_lock($1)::text', [gid]);
     expect(await app.json({ op: 'groupset', group: { gid, name: 'N' } })).toEqual({
-      ...{ op: 'groupset', result: false, error: 'SERVERERROR' },
+      ...{ op: 'groupset', result: false, error: 'SERVERERROR', error_description: SLOW },
     });
   });
   await blocker.close();
@@ -105,6 +108,7 @@ test('a form replaces up to 100,000 members, not more', async () => {
     op: 'groupset',
     result: false,
     error: 'BADPARA',
+    error_description: SENTENCE,
   });
   expect(await app.state(gid)).toMatchObject({ version: 2, records: 2 });
   await sql(db, `delete from members where gid = $1 and address = 'u100000'`, [gid]);

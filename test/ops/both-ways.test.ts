@@ -1,7 +1,7 @@
 /** Requests to `gateway.fetch` get the answers that they get through a port, and leave the same lines in the log. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { sql } from '../setup/database.ts';
-import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps } from './setup.ts';
+import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, SENTENCE } from './setup.ts';
 
 const LIMIT = 4096;
 const lines: Json[] = [];
@@ -63,7 +63,7 @@ afterEach(async () => {
 
 const json = (body: object) => ({ method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) });
 const STATS = { op: 'appstats', result: true, app: { name: viewer.appName, aid: viewer.appId } };
-const refused = (error: string, more: object = {}) => ({ ...more, result: false, error });
+const refused = (error: string, more: object = {}) => ({ ...more, result: false, error, error_description: SENTENCE });
 
 describe.each(['/backend', '/backend/', '/api.php'])('%s', (path) => {
   test.each<[string, HttpRequest, object]>([

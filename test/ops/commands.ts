@@ -10,6 +10,8 @@ const RIGHTS: Record<string, string> = {
   ...{ owner: 'owner', admin: 'admin', modify: 'modify', remove: 'remove', adduser: 'addUser', remuser: 'removeUser' },
   ...{ addadmin: 'addAdmin', remadmin: 'removeAdmin', remowner: 'removeOwner' },
 };
+/** What makes an owner an admin. */
+const TO_ADMIN: Record<string, boolean> = { owner: false, admin: true };
 const RESOLUTIONS = { 0: 'DEFAULT', 1: 'QVGA', 2: 'VGA', 3: 'HD', 4: 'FHD', 5: 'UHD_4K', 8: 'QQVGA', 9: 'P180', 10: 'NHD' };
 
 type Levels = Partial<Record<(typeof ACTIONS)[number], 0 | 1 | 2>>;
@@ -67,7 +69,7 @@ const settings: fc.Arbitrary<Settings> = partial({
 const members: fc.Arbitrary<Members> = fc.record({
   addresses,
   permissions: some(of(ACTIONS, fc.boolean())),
-  admin: some(of(Object.keys(RIGHTS), fc.boolean())),
+  admin: some(fc.oneof({ weight: 4, arbitrary: of(Object.keys(RIGHTS), fc.boolean()) }, fc.constant(TO_ADMIN))),
 });
 const group = fc.constantFrom(0, 0, 0, 0, 0, 1, 1, 1, 2, 9);
 const type = fc.constantFrom(0, 0, 0, 5, 7);
@@ -138,6 +140,7 @@ function formOf(
       name,
       active,
       flag: flags,
+      start: seconds(validity?.start),
       expiry: seconds(validity?.duration),
       expiryext: validity?.expiryext,
     },
@@ -151,7 +154,7 @@ function formOf(
 export function asForm({ name, active, flags, validity, call }: Settings): Settings {
   return {
     ...{ name, active, flags },
-    validity: { duration: validity?.duration, expiryext: validity?.expiryext },
+    validity,
     call: call?.resolution === undefined ? undefined : { resolution: call.resolution, flags: call.flags ?? 0 },
   };
 }
@@ -180,7 +183,8 @@ const callInput = ({ flags, resolution, maxdur }: NonNullable<Settings['call']>)
 export function membersInput({ addresses: list, permissions, admin = {} }: Members, messageType: number): Json {
   const { send, recv } = permissions ?? {};
   if (messageType > 0) return { addresses: list, permissions: { send, recv } };
-  const role = admin['owner'] || admin['admin'];
+  const toAdmin = admin['owner'] === false && admin['admin'] && Object.keys(admin).length === 2;
+  const role = !toAdmin && (admin['owner'] || admin['admin']);
   const rights = Object.entries(admin).filter(([, value]) => value || !role);
   return { addresses: list, permissions, admin: Object.fromEntries(rights.map(([right, value]) => [RIGHTS[right], value])) };
 }

@@ -151,3 +151,60 @@ test(`generated ops and the same mutations give equal answers, groups, members a
   expect(codes).toEqual(new Set([undefined, 'BADPARA', 'BADGROUP', 'NOTMEMBER']));
   expect(records).toBeGreaterThan(100);
 }, 120_000);
+
+const USERS = ['ann', 'bob', 'cem'];
+const someone = fc.constantFrom(...USERS);
+const userCommand = fc.oneof(
+  fc.record({ op: fc.constant('useradd' as const), address: someone }),
+  fc.record({ op: fc.constant('userset' as const), address: someone }),
+  fc.record({ op: fc.constant('userdel' as const), address: fc.oneof({ weight: 9, arbitrary: someone }, fc.constant('a,b')) }),
+  fc.record({ op: fc.constant('groupadd' as const), address: someone }),
+);
+type UserCommand = typeof userCommand extends fc.Arbitrary<infer C> ? C : never;
+
+/** By uid where there is one, as clients that know it send it. */
+async function userOverOps({ app, gids }: Side, { op, address }: UserCommand): Promise<string | undefined> {
+  if (op === 'groupadd') return overOps({ app, gids }, { op, settings: {}, members: { addresses: [address, 'zoe'] } });
+  const { user } = await app.json({ op: 'userget', user: { address } });
+  const named = op !== 'useradd' && user ? { uid: user.uid } : { address };
+  const { result, error } = await app.json({ op, user: { ...named, ...(op === 'userset' ? { token: { remove: true } } : {}) } });
+  expect(result).toBe(error === undefined);
+  return error;
+}
+
+async function userOverGraphQL({ app, gids }: Side, { op, address }: UserCommand): Promise<string | undefined> {
+  if (op === 'groupadd') return overGraphQL({ app, gids }, { op, settings: {}, members: { addresses: [address, 'zoe'] } });
+  const [field, document] = {
+    useradd: ['tokenAdd', 'mutation ($address: String!) { tokenAdd(input: { address: $address }) { __typename } }'],
+    userset: ['tokenRevokeAll', 'mutation ($address: String!) { tokenRevokeAll(address: $address) { __typename } }'],
+    userdel: ['userDel', 'mutation ($address: String!) { userDel(input: { address: $address }) { __typename } }'],
+  }[op] as [string, string];
+  return CODES[(await app.send(document, { address })).data?.[field].__typename];
+}
+
+/** The users as either entrance lists them. */
+async function listed({ app }: Side): Promise<object> {
+  const { users } = await app.json({ op: 'usersget' });
+  const { data } = await app.send('{ users { edges { node { uid address active } } } }');
+  const nodes = data?.['users'].edges.map(({ node }: Json) => ({ ...node, uid: Number(node.uid) }));
+  expect(nodes).toEqual(users);
+  return users.map(({ uid: _, ...user }: Json) => user);
+}
+
+test(`generated user ops and their mutations leave equal users, groups, members and records (seed ${SEED})`, async () => {
+  const codes = new Set<string | undefined>();
+  const property = fc.asyncProperty(fc.array(userCommand, { minLength: 6, maxLength: 12, size: 'max' }), async (commands) => {
+    const since = Date.now();
+    const left: Side = { app: await ops.app(), gids: [] };
+    const right: Side = { app: await ops.app(), gids: [] };
+    for (const given of commands) {
+      const code = await userOverOps(left, given);
+      expect(await userOverGraphQL(right, given)).toBe(code);
+      codes.add(code);
+    }
+    expect(await tables(left, since)).toEqual(await tables(right, since));
+    expect(await listed(left)).toEqual(await listed(right));
+  });
+  await fc.assert(property, { seed: SEED, numRuns: 15 });
+  expect(codes).toEqual(new Set([undefined, 'BADPARA']));
+}, 120_000);

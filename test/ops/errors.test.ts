@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SCOPES } from '../../src/access/viewer.ts';
 import { sql } from '../setup/database.ts';
-import { type Flat, FORM_TYPE, flat, JSON_TYPE, type Json, openOps } from './setup.ts';
+import { type Flat, FORM_TYPE, flat, JSON_TYPE, type Json, openOps, SENTENCE } from './setup.ts';
 
 const ops = await openOps();
 const { db } = ops.gateway;
@@ -52,25 +52,29 @@ async function refused(body: Json | string | Uint8Array, answer: Json, query?: F
 }
 
 const OPS =
-  'groupadd groupset groupdel groupeditmembers groupgetmembers getmembers groupget groupsget appstats useradd userset userdel usertoken';
+  'groupadd groupset groupdel groupeditmembers groupgetmembers getmembers groupget groupsget appstats useradd userset userdel usertoken userget usersget';
 
 describe('BADOP', () => {
-  test.each([undefined, '', null, []])('no op: %o', (op) => refused({ op }, { result: false, error: 'BADOP' }));
+  test.each([undefined, '', null, []])('no op: %o', (op) =>
+    refused({ op }, { result: false, error: 'BADOP', error_description: SENTENCE }),
+  );
   test.each([7, true, {}, { a: 1 }, ['groupadd']])('an op that is none: %o', (op) =>
-    refused({ op }, { result: false, error: 'BADOP' }),
+    refused({ op }, { result: false, error: 'BADOP', error_description: SENTENCE }),
   );
   test.each(['message', 'otp', 'GroupAdd', 'groupadd ', '__proto__', 'constructor', 'toString', '\u0000', '\ud800', '🎉'])(
     'an unknown op: %o',
-    (op) => refused({ op }, { op, result: false, error: 'BADOP' }),
+    (op) => refused({ op }, { op, result: false, error: 'BADOP', error_description: SENTENCE }),
   );
-  test('a name that is too long to be sent back', () => refused({ op: 'x'.repeat(101) }, { result: false, error: 'BADOP' }));
-  test('an op given twice', () => refused('', { result: false, error: 'BADOP' }, `op=groupadd&op=groupadd&token=${token}`));
+  test('a name that is too long to be sent back', () =>
+    refused({ op: 'x'.repeat(101) }, { result: false, error: 'BADOP', error_description: SENTENCE }));
+  test('an op given twice', () =>
+    refused('', { result: false, error: 'BADOP', error_description: SENTENCE }, `op=groupadd&op=groupadd&token=${token}`));
   test('is told before the token is looked at', () =>
-    refused({ op: 'none', token: 'x' }, { op: 'none', result: false, error: 'BADOP' }));
+    refused({ op: 'none', token: 'x' }, { op: 'none', result: false, error: 'BADOP', error_description: SENTENCE }));
 });
 
 describe('AUTHFAIL', () => {
-  const failed = (op: string) => ({ op, result: false, error: 'AUTHFAIL' });
+  const failed = (op: string) => ({ op, result: false, error: 'AUTHFAIL', error_description: SENTENCE });
   test.each(OPS.split(' '))('%s without a token, with a wrong one, with a user’s', async (op) => {
     for (const wrong of [
       undefined,
@@ -115,6 +119,8 @@ describe('AUTHFAIL', () => {
     useradd: ['tokens'],
     usertoken: ['tokens'],
     userset: ['tokens'],
+    userget: ['tokens'],
+    usersget: ['tokens'],
     userdel: [],
   };
   test.each(Object.entries(NEEDS))('%s without its scope; with it the next thing is what is missing', async (op, enough) => {
@@ -124,7 +130,11 @@ describe('AUTHFAIL', () => {
     }
     for (const scope of [...enough, 'all'] as const) {
       const wrong = { group: { gid: 'x', active: 'x' }, user: 'x', count: 'x' };
-      if (op !== 'appstats') await refused({ op, token: tokens[scope], ...wrong }, { op, result: false, error: 'BADPARA' });
+      if (op !== 'appstats')
+        await refused(
+          { op, token: tokens[scope], ...wrong },
+          { op, result: false, error: 'BADPARA', error_description: SENTENCE },
+        );
     }
   });
   test('a token for users by one who may neither read nor write', () =>
@@ -138,7 +148,7 @@ async function tokenOf(caller: typeof app): Promise<{ secret: string; token: str
 }
 
 describe('MISSINGPARA', () => {
-  const missing = (op: string) => ({ op, result: false, error: 'MISSINGPARA' });
+  const missing = (op: string) => ({ op, result: false, error: 'MISSINGPARA', error_description: SENTENCE });
   test.each(['groupset', 'groupdel', 'groupeditmembers', 'groupgetmembers', 'getmembers', 'groupget'])(
     '%s without a gid',
     async (op) => {
@@ -162,15 +172,17 @@ describe('MISSINGPARA', () => {
   ])('groupeditmembers without m: %o', (members) =>
     refused({ op: 'groupeditmembers', group: { gid, members } }, missing('groupeditmembers')),
   );
-  test.each(['useradd', 'usertoken', 'userset', 'userdel'])('%s without an address', async (op) => {
+  test.each(['useradd', 'usertoken', 'userset', 'userdel', 'userget'])('%s without an address or a uid', async (op) => {
     await refused({ op }, missing(op));
+    await refused({ op, user: { uid: 0 } }, missing(op));
+    await refused({ op, user: { uid: '' } }, missing(op));
     await refused({ op, user: { address: '' } }, missing(op));
     await refused({ op, address: 'zoe' }, missing(op));
   });
 });
 
 describe('BADGROUP', () => {
-  const none = (op: string) => ({ op, result: false, error: 'BADGROUP' });
+  const none = (op: string) => ({ op, result: false, error: 'BADGROUP', error_description: SENTENCE });
   test.each(['groupset', 'groupdel', 'groupeditmembers', 'groupgetmembers', 'getmembers', 'groupget'])(
     '%s of a group that is unknown, impossible, another app’s',
     async (op) => {
@@ -181,17 +193,48 @@ describe('BADGROUP', () => {
   );
 });
 
+describe('BADUSER', async () => {
+  const { user } = await stranger.json({ op: 'useradd', user: { address: 'ann' } });
+  test.each(['useradd', 'usertoken', 'userset', 'userdel', 'userget'])(
+    '%s of a uid that is unknown, impossible, another app’s',
+    async (op) => {
+      for (const uid of [user.uid, String(user.uid), 999_999, -1, 2 ** 53 - 1]) {
+        for (const address of [undefined, 'ann']) {
+          await refused(
+            { op, user: { uid, address, active: 0 } },
+            { op, result: false, error: 'BADUSER', error_description: 'This app has no such user.' },
+          );
+          await refused(
+            '',
+            { op, result: false, error: 'BADUSER', error_description: 'This app has no such user.' },
+            { op, token, uid },
+          );
+        }
+      }
+    },
+  );
+  test('userget of an address that is no user’s, though another app’s', () =>
+    refused(
+      { op: 'userget', user: { address: 'ann' } },
+      { op: 'userget', result: false, error: 'BADUSER', error_description: SENTENCE },
+    ));
+});
+
 describe('NOTMEMBER', () => {
   const json = { gid, type: 3, name: 'N', flags: 1, members: { m: 'ann,zoe' } };
   test.each(['groupset', 'groupeditmembers', 'groupadd'])('%s', async (op) => {
-    await refused({ op, group: json }, { op, result: false, error: 'NOTMEMBER' });
+    await refused({ op, group: json }, { op, result: false, error: 'NOTMEMBER', error_description: SENTENCE });
     if (op === 'groupadd') return;
-    await refused('', { op, result: false, error: 'NOTMEMBER' }, { op, token, gid, type: 3, m: 'ann,zoe', name: 'N' });
+    await refused(
+      '',
+      { op, result: false, error: 'NOTMEMBER', error_description: SENTENCE },
+      { op, token, gid, type: 3, m: 'ann,zoe', name: 'N' },
+    );
   });
 });
 
 describe('BADPARA', () => {
-  const bad = (op: string, more: Json = {}) => ({ op, ...more, result: false, error: 'BADPARA' });
+  const bad = (op: string, more: Json = {}) => ({ op, ...more, result: false, error: 'BADPARA', error_description: SENTENCE });
   const HUGE = '99999999999999999999999';
 
   test.each<[string, Json]>([
@@ -216,10 +259,20 @@ describe('BADPARA', () => {
     ...['x', 5, [1], true].flatMap((value): [string, Json][] =>
       ['validity', 'permissions', 'members', 'call'].map((name) => [name, { [name]: value }]),
     ),
-    ...[7, ['ann'], { a: 1 }, 'a\u0000', 'a\tb', 'x'.repeat(257), '\udfff', 'ann,\u0007'].map((m): [string, Json] => [
-      'm',
-      { members: { m } },
-    ]),
+    ...[
+      1.5,
+      true,
+      ['ann', 1.5],
+      ['ann', null],
+      ['ann,bob'],
+      [['ann']],
+      { a: 1 },
+      'a\u0000',
+      'a\tb',
+      'x'.repeat(257),
+      '\udfff',
+      'ann,\u0007',
+    ].map((m): [string, Json] => ['m', { members: { m } }]),
     ...['yes', 2, { a: 1 }].flatMap((value): [string, Json][] => [
       ['members.permissions', { members: { m: 'ann', permissions: { sub: value } } }],
       ['members.admin', { members: { m: 'ann', admin: { adduser: value } } }],
@@ -259,15 +312,17 @@ describe('BADPARA', () => {
   test.each(['x', -1, 1.5, HUGE, { a: 1 }])('count %o', async (count) => {
     await refused({ op: 'groupgetmembers', group: { gid }, count }, bad('groupgetmembers'));
     await refused({ op: 'groupsget', count }, bad('groupsget'));
+    await refused({ op: 'usersget', count }, bad('usersget'));
   });
 
-  test.each([7, 'a\u0000', '\ud800', { a: 1 }])('after %o', (after) =>
-    refused({ op: 'groupgetmembers', group: { gid }, after }, bad('groupgetmembers')),
-  );
+  test.each([1.5, ['a'], 'a\u0000', '\ud800', { a: 1 }])('after %o', async (after) => {
+    await refused({ op: 'groupgetmembers', group: { gid }, after }, bad('groupgetmembers'));
+    await refused({ op: 'usersget', after }, bad('usersget'));
+  });
   test('groups behind a gid that cannot be', () => refused({ op: 'groupsget', group: { gid: -1 } }, bad('groupsget')));
 
   test.each<Json>([
-    ...['a,b', ' ann', 'x'.repeat(257), 'a\u0000', 7, ['ann']].map((address) => ({ address })),
+    ...['a,b', ' ann', 'x'.repeat(257), 'a\u0000', 1.5, true, { a: 1 }, [1], ['ann']].map((address) => ({ address })),
     ...['x', -1, 1.5, 2 ** 31, HUGE].map((expiry) => ({ address: 'zoe', token: { expiry } })),
     ...['x', 5, [1]].map((value) => ({ address: 'zoe', token: value })),
   ])('user %o', (user) => refused({ op: 'useradd', user }, bad('useradd')));
@@ -279,6 +334,7 @@ describe('BADPARA', () => {
     ]),
     ...['gid', 'm', 'cs', 'canlist', 'type', 'delete', 'id'].map((name) => ['groupeditmembers', name]),
     ...['gid', 'count', 'after'].map((name) => ['getmembers', name]),
+    ...['uid', 'address', 'addr'].map((name) => ['userget', name]),
   ] as const)('%s with %s given twice', async (op, name) => {
     const query = flat({ op, token, gid, m: 'ann', [name]: 1 });
     await refused('', bad(op), `${query}&${name}=1`);
@@ -291,8 +347,132 @@ describe('BADPARA', () => {
   );
 });
 
+describe('error_description', async () => {
+  const long = 'x'.repeat(257);
+  const bare = (answer: Json) => ({ error: answer['error'], description: answer['error_description'] });
+
+  test.each<[Json, string, string]>([
+    [{}, 'BADOP', 'The parameter op is missing.'],
+    [{ op: 'otp' }, 'BADOP', 'There is no op of this name.'],
+    [{ op: 7 }, 'BADOP', 'The parameter op is wrong: it must be a string.'],
+    [{ op: 'appstats', token: null }, 'AUTHFAIL', 'The parameter token is missing.'],
+    [{ op: 'appstats', token: 'x' }, 'AUTHFAIL', 'The token is unknown, was revoked or has expired.'],
+    [{ op: 'appstats', token: tokens.user }, 'AUTHFAIL', 'The token is a user’s; ops need the token of an application.'],
+    [{ op: 'userdel', token: tokens.tokens, user: { address: 'a' } }, 'AUTHFAIL', 'The token lacks the scope WRITE.'],
+    [{ op: 'groupget' }, 'MISSINGPARA', 'The parameter group.gid is missing.'],
+    [{ op: 'groupeditmembers', group: { gid } }, 'MISSINGPARA', 'The parameter group.members.m is missing.'],
+    [{ op: 'userget' }, 'MISSINGPARA', 'The parameter user.address is missing.'],
+    [
+      { op: 'groupget', group: { gid: 'x' } },
+      'BADPARA',
+      'The parameter group.gid is wrong: it must be a whole number below 2⁵³.',
+    ],
+    [{ op: 'groupget', group: 'x' }, 'BADPARA', 'The parameter group is wrong: it must be an object.'],
+    [{ op: 'groupadd', group: { call: 1 } }, 'BADPARA', 'The parameter group.call is wrong: it must be an object.'],
+    [
+      { op: 'groupadd', group: { start: 'x' } },
+      'BADPARA',
+      'The parameter group.start is wrong: it must be a whole number below 2⁵³.',
+    ],
+    [
+      { op: 'groupadd', group: { active: 2 } },
+      'BADPARA',
+      'The parameter group.active is wrong: it must be true or false, or 1 or 0.',
+    ],
+    [
+      { op: 'groupadd', group: { name: long } },
+      'BADPARA',
+      'The parameter group.name is wrong: it must be at most 256 characters.',
+    ],
+    [
+      { op: 'groupadd', group: { duration: 2 ** 31 } },
+      'BADPARA',
+      'The parameter group.validity.duration is wrong: it must be an integer from 0 to 2147483647.',
+    ],
+    [
+      { op: 'groupadd', group: { members: { m: [1.5] } } },
+      'BADPARA',
+      'The parameter group.members.m is wrong: it must be a string or a whole number.',
+    ],
+    [
+      { op: 'groupadd', group: { members: { m: `ann,${long}` } } },
+      'BADPARA',
+      'The parameter group.members.m is wrong: it must be at most 256 characters.',
+    ],
+    [
+      { op: 'useradd', user: { address: 'a,b' } },
+      'BADPARA',
+      'The parameter user.address is wrong: an address must not contain a comma.',
+    ],
+    [
+      { op: 'userdel', user: { address: 'a,b' } },
+      'BADPARA',
+      'The parameter user.address is wrong: an address must not contain a comma.',
+    ],
+    [
+      { op: 'useradd', user: { address: 'a', token: { expiry: -1 } } },
+      'BADPARA',
+      'The parameter user.token.expiry is wrong: it must be an integer from 0 to 2147483647.',
+    ],
+    [{ op: 'usersget', address: '\0*' }, 'BADPARA', 'The parameter address is wrong: it must not contain a null character.'],
+    [{ op: 'usersget', after: '\0' }, 'BADPARA', 'The parameter after is wrong: it is no cursor of this list.'],
+    [{ op: 'groupsget', count: -1 }, 'BADPARA', 'The parameter count is wrong: it must not be negative.'],
+    [{ op: 'groupget', group: { gid: foreign } }, 'BADGROUP', 'This app has no such group.'],
+    [
+      { op: 'groupeditmembers', group: { gid, type: 3, members: { m: 'ann,zoe' } } },
+      'NOTMEMBER',
+      'With a type above 0 every address has to be a member of the group, and zoe is none.',
+    ],
+  ])('%j', async (body, error, description) => {
+    expect(bare(await app.json(body))).toEqual({ error, description });
+  });
+
+  test.each<[string, string, string]>([
+    ['op=groupget', 'MISSINGPARA', 'The parameter gid is missing.'],
+    ['op=userget', 'MISSINGPARA', 'The parameter address is missing.'],
+    [
+      'op=groupadd&flag=x',
+      'BADPARA',
+      'The parameter flag is wrong: it must be a whole number from 0 to below 2⁵³, or one like "0x20".',
+    ],
+    ['op=groupget&gid=1&gid=2', 'BADPARA', 'The parameter gid is wrong: it is given twice.'],
+    ['op=groupadd&m=%00', 'BADPARA', 'The parameter m is wrong: it must not contain a null character.'],
+    [
+      'op=groupadd&sflags=0x07000000',
+      'BADPARA',
+      'The parameter sflags is wrong: it must be one of the resolutions 0 to 5, 8, 9 and 10.',
+    ],
+    ['op=groupadd&name=%ff', 'BADPARA', 'A percent-encoding is broken, or is no UTF-8.'],
+    [
+      'op=groupadd&m=a%2Bb@x.org,a+b@x.org',
+      'BADPARA',
+      'The parameter m is wrong: a + in a URL or a form stands for a blank, which is hardly meant here; encode a plus as %2B and a blank as %20.',
+    ],
+  ])('%s', async (query, error, description) => {
+    expect(bare(await ops.answer({ query: `${query}&token=${token}` }))).toEqual({ error, description });
+  });
+
+  test('a body that cannot be read', async () => {
+    const send = async (body: string) => bare(await ops.answer({ method: 'POST', headers: JSON_TYPE, body }));
+    expect(await send('{"a":')).toEqual({ error: 'BADPARA', description: 'The body is no valid JSON.' });
+    expect(await send('[]')).toEqual({ error: 'BADPARA', description: 'The JSON is no object.' });
+  });
+
+  test('says nothing of a token, and none beside a success', async () => {
+    for (const answer of [
+      await app.json({ op: token, token }),
+      await app.json({ op: 'appstats', token: `${token}x` }),
+      await app.json({ op: 'groupget', group: { gid: token } }),
+    ]) {
+      expect(answer['error_description']).toEqual(SENTENCE);
+      expect(answer['error_description']).not.toContain(token);
+    }
+    expect(await app.json({ op: 'appstats' })).not.toHaveProperty('error_description');
+  });
+});
+
 describe('what cannot be read at all', () => {
-  const garbled = { result: false, error: 'BADPARA' };
+  const garbled = { result: false, error: 'BADPARA', error_description: SENTENCE };
   const good = JSON.stringify({ op: 'groupadd', token, group: { name: 'N' } });
   const nested = (levels: number, [open, close]: [string, string]) => open.repeat(levels) + close.repeat(levels);
 
@@ -350,6 +530,9 @@ describe('what cannot be read at all', () => {
     const deep = JSON.parse(nested(31, ['[', ']']));
     expect(await app.json({ op: 'appstats', deep })).toMatchObject({ result: true });
     await refused({ op: 'appstats', deep: [deep] }, garbled);
-    await refused({ op: 'none', text: '[{"\\\\\\"'.repeat(100), more: ']}' }, { op: 'none', result: false, error: 'BADOP' });
+    await refused(
+      { op: 'none', text: '[{"\\\\\\"'.repeat(100), more: ']}' },
+      { op: 'none', result: false, error: 'BADOP', error_description: SENTENCE },
+    );
   });
 });

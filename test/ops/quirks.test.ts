@@ -1,6 +1,6 @@
 /** What clients in the wild send, and what it comes to. */
 import { describe, expect, test } from 'vitest';
-import { FORM_TYPE, flat, JSON_TYPE, type Json, openOps } from './setup.ts';
+import { FORM_TYPE, flat, JSON_TYPE, type Json, openOps, SENTENCE } from './setup.ts';
 
 const ops = await openOps();
 const app = await ops.app();
@@ -128,6 +128,101 @@ describe('validity', () => {
   });
 });
 
+describe('in a form or a query', () => {
+  test('start', async () => {
+    const made = await read(await form({ op: 'groupadd', start: 86_400, duration: 3600 }));
+    const now = await read(await form({ op: 'groupadd', start: 0 }));
+    expect(made['validity'].startsat - now['validity'].startsat).toBeGreaterThan(86_000);
+    expect(made['validity'].expiresat - made['validity'].startsat).toBe(3600);
+    const { group } = await ops.answer({ query: { op: 'groupadd', token, start: 86_400 } });
+    expect((await read(group.gid))['validity'].startsat).toBeGreaterThan(now['validity'].startsat + 86_000);
+  });
+
+  test('undefined, as JavaScript writes what is not there, is no number and no boolean', async () => {
+    const nothing = { start: 'undefined', expiry: 'undefined', expiryext: 'undefined', active: 'undefined', flag: 'undefined' };
+    const members = {
+      m: 'ann',
+      cs: 'undefined',
+      canlist: 'undefined',
+      sflags: 'undefined',
+      type: 'undefined',
+      delete: 'undefined',
+    };
+    const gid = await form({ op: 'groupadd', id: 'undefined', ...nothing, ...members, name: 'undefined' });
+    expect(await read(gid)).toMatchObject({ name: 'undefined', flags: 0, active: true });
+    expect(await bitsOf(gid)).toEqual({ ann: 31 });
+    await form({ op: 'groupset', gid, ...nothing });
+    expect(await app.state(gid)).toMatchObject({ version: 2 });
+    expect(await app.form({ op: 'groupgetmembers', gid, count: 'undefined' })).toMatchObject({ result: true, count: 1 });
+    expect(await app.form({ op: 'groupdel', gid: 'undefined' })).toMatchObject({ error: 'MISSINGPARA' });
+    expect(await app.form({ op: 'groupadd', m: 'undefined' })).toMatchObject({ result: true });
+    expect(await app.json({ op: 'groupadd', group: { active: 'undefined' } })).toMatchObject({ error: 'BADPARA' });
+  });
+
+  const sent = (parameters: string, inBody: boolean) => {
+    const text = `op=groupadd&token=${token}&${parameters}`;
+    return ops.answer(inBody ? { method: 'POST', headers: FORM_TYPE, body: text } : { query: text.replaceAll(' ', '%20') });
+  };
+
+  describe.each([false, true])('a plus that was not encoded (in a body: %o)', (inBody) => {
+    test.each([
+      'anna+x@example.org',
+      'anna+x%40example.org',
+      'bob,anna+x@example.org',
+      'bob%2Canna+x@example.org',
+      '+491234567',
+      '+49+123+4567',
+      '49+1234567',
+      '+(49)123-45.67/8',
+      'bob,+491234567',
+      'bob, +491234567',
+      'anna%2Bx@example.org,anna+y@example.org',
+    ])('within or before an e-mail address or a number is refused: m=%s', async (m) => {
+      expect(await sent(`m=${m}`, inBody)).toEqual({
+        ...{ op: 'groupadd', result: false, error: 'BADPARA', error_description: expect.stringContaining('%2B') },
+      });
+    });
+
+    test.each<[string, string[]]>([
+      ['anna%2Bx@example.org', ['anna+x@example.org']],
+      ['%2B491234567', ['+491234567']],
+      ['anna%20x@example.org', ['anna x@example.org']],
+      ['%20491234567', ['491234567']],
+      ['a%2C+491234567', ['491234567', 'a']],
+      ['a%2c+anna@example.org', ['a', 'anna@example.org']],
+      ['bob,+anna@example.org', ['anna@example.org', 'bob']],
+      ['bob, 491234567', ['491234567', 'bob']],
+      ['zo%C3%AB+smith,+bob', ['bob', 'zoë smith']],
+      ['+123', ['123']],
+      ['room+123', ['room 123']],
+      ['Anna+%3Canna@example.org%3E', ['Anna <anna@example.org>']],
+    ])('elsewhere is a blank: m=%s', async (m, found) => {
+      const answer = await sent(`m=${m}`, inBody);
+      expect(answer).toMatchObject({ result: true });
+      expect(await addresses(answer['group'].gid)).toEqual(found);
+    });
+
+    test('in a name is a blank', async () => {
+      const answer = await sent('name=New+Group+a+b@example.org', inBody);
+      expect((await read(answer['group'].gid))['name']).toBe('New Group a b@example.org');
+    });
+  });
+
+  test.each(['useradd', 'usertoken', 'userset', 'userdel', 'userget', 'usersget'])(
+    '%s of an address with such a plus',
+    async (op) => {
+      for (const name of ['address', 'addr']) {
+        expect(await ops.answer({ query: `op=${op}&token=${token}&${name}=+491234567` })).toMatchObject({ op, error: 'BADPARA' });
+      }
+    },
+  );
+
+  test('JSON takes a plus as it stands', async () => {
+    const gid = await added({ members: { m: '+491234567,anna+x@example.org, b c@example.org' } });
+    expect(await addresses(gid)).toEqual(['+491234567', 'anna+x@example.org', 'b c@example.org']);
+  });
+});
+
 describe('members', () => {
   test('blanks and empty items go, an address given twice counts once', async () => {
     const gid = await added({ members: { m: ' ann ,, bob,\tann,ann,, \n , zoë smith' } });
@@ -164,6 +259,30 @@ describe('members', () => {
     await edit(gid, { members: { m: 'bob', remove } });
     await set(gid, { members: { m: 'cem', remove, delete: remove }, delete: remove });
     expect(await addresses(gid)).toEqual(['ann', 'bob', 'cem']);
+  });
+
+  test.each<[string, unknown, string[]]>([
+    ['a number', 12, ['12']],
+    ['a negative number', -12, ['-12']],
+    ['the largest', 2 ** 53 - 1, ['9007199254740991']],
+    ['an array', ['ann', 12, ' bob ', '', 'ann', 0], ['0', '12', 'ann', 'bob']],
+  ])('%s as m', async (_, m, found) => {
+    const gid = await added({ members: { m } });
+    expect(await addresses(gid)).toEqual(found);
+    await edit(gid, { members: { m, remove: true } });
+    expect(await addresses(gid)).toEqual([]);
+  });
+
+  test('a number as a user’s address, and in `after`', async () => {
+    const gid = await added({ members: { m: ['11', '12', '13'] } });
+    const { user } = await app.json({ op: 'useradd', user: { address: 12 } });
+    expect(user).toMatchObject({ address: '12' });
+    expect(await app.json({ op: 'userset', user: { address: 12, active: 0 } })).toMatchObject({ user: { address: '12' } });
+    expect(await app.json({ op: 'usersget', address: 12 })).toMatchObject({ users: [{ uid: user.uid, address: '12' }] });
+    const { members } = await app.json({ op: 'groupgetmembers', group: { gid }, after: 12 });
+    expect(members.map(({ address, uid }: Json) => [address, uid])).toEqual([['13', 0]]);
+    expect(await app.json({ op: 'userdel', user: { address: 12 } })).toMatchObject({ result: true });
+    expect(await addresses(gid)).toEqual(['11', '13']);
   });
 
   test('in JSON groupset adds and updates; what is not given stays', async () => {
@@ -205,6 +324,7 @@ describe('members', () => {
     const m = Array.from({ length: 100_001 }, (_, index) => `u${index}`).join();
     expect(await app.json({ op: 'groupeditmembers', group: { gid, members: { m } } })).toEqual({
       ...{ op: 'groupeditmembers', result: false, error: 'TOOLARGE' },
+      error_description: 'The parameter group.members.m is wrong: it names more than 100,000 addresses.',
     });
     expect(await app.state(gid)).toMatchObject({ version: 1, members: [] });
   });
@@ -239,6 +359,20 @@ describe('admin', () => {
     expect(await rightsOf(gid, 'ann')).toEqual(OF_ADMIN.filter((right) => right !== 'modify'));
     await edit(gid, { members: { m: 'ann', admin: NONE } });
     expect(await rightsOf(gid, 'ann')).toEqual([]);
+  });
+
+  test.each<[string, Json, string[]]>([
+    ['owner: false and admin: true alone make an owner an admin', { owner: false, admin: true }, OF_ADMIN],
+    ['as numbers or strings, too', { owner: '0', admin: 1 }, OF_ADMIN],
+    ['with an empty one beside them', { owner: 0, admin: 1, modify: null }, OF_ADMIN],
+    ['with a third right they are the form of old clients', { owner: false, admin: true, remove: false }, EVERY],
+    ['admin: true alone', { admin: true }, EVERY],
+  ])('%s', async (_, admin, rights) => {
+    const gid = await added({ members: { m: 'ann', admin: { owner: true } } });
+    await edit(gid, { members: { m: 'ann', admin } });
+    expect(await rightsOf(gid, 'ann')).toEqual(rights);
+    const plain = await added({ members: { m: 'ann', admin } });
+    expect(await rightsOf(plain, 'ann')).toEqual(OF_ADMIN);
   });
 
   test('a false beside a role says nothing, also about the other role', async () => {
@@ -298,7 +432,7 @@ describe('a type above 0', () => {
     expect(await app.state(gid)).toMatchObject({ version: 1, records: 1, types: [[3, 1, 1]] });
     expect(await read(gid)).toMatchObject({ flags: 0, name: 'N' });
     expect(await app.json({ op: 'groupadd', group: { type: 3, members: { m: 'ann' } } })).toEqual({
-      ...{ op: 'groupadd', result: false, error: 'NOTMEMBER' },
+      ...{ op: 'groupadd', result: false, error: 'NOTMEMBER', error_description: SENTENCE },
     });
     expect((await app.state(await form({ op: 'groupadd', type: 3, flag: 1 }))).types).toEqual([]);
   });
@@ -318,7 +452,7 @@ describe('a type above 0', () => {
     expect(await app.state(gid)).toMatchObject({ memberCount: 3, entries: [['ann', 5, 2]] });
     expect(await rightsOf(gid, 'ann')).toEqual(['modify']);
     expect(await app.json({ op: 'groupeditmembers', group: { gid, type: 5, members: { m: 'ann,zoe' } } })).toEqual({
-      ...{ op: 'groupeditmembers', result: false, error: 'NOTMEMBER' },
+      ...{ op: 'groupeditmembers', result: false, error: 'NOTMEMBER', error_description: SENTENCE },
     });
   });
 
@@ -439,11 +573,17 @@ describe('id', () => {
     [2 ** 53 - 1, 2 ** 53 - 1],
   ])('%o is echoed as %i', async (id, echoed) => {
     expect(await app.json({ op: 'groupget', id, group: { gid: 1 } })).toEqual({
-      ...{ op: 'groupget', id: echoed, result: false, error: 'BADGROUP' },
+      ...{ op: 'groupget', id: echoed, result: false, error: 'BADGROUP', error_description: SENTENCE },
     });
-    expect(await app.json({ op: 'none', id })).toEqual({ op: 'none', id: echoed, result: false, error: 'BADOP' });
+    expect(await app.json({ op: 'none', id })).toEqual({
+      op: 'none',
+      id: echoed,
+      result: false,
+      error: 'BADOP',
+      error_description: SENTENCE,
+    });
     expect(await app.json({ op: 'appstats', id, token: 'x' })).toEqual({
-      ...{ op: 'appstats', id: echoed, result: false, error: 'AUTHFAIL' },
+      ...{ op: 'appstats', id: echoed, result: false, error: 'AUTHFAIL', error_description: SENTENCE },
     });
   });
 });

@@ -9,6 +9,7 @@
 import { once } from 'node:events';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { expect } from 'vitest';
 import { hashSecret, newSecret } from '../../src/access/tokens.ts';
 import type { Scope } from '../../src/access/viewer.ts';
 import { scopeBits } from '../../src/access/viewer.ts';
@@ -110,6 +111,9 @@ export function sendHttp(port: number, { method = 'GET', path = '/backend', quer
     req.end(body);
   });
 }
+
+/** The reason of a failure: one sentence. */
+export const SENTENCE = expect.stringMatching(/^[A-Z“].*\.$/);
 
 /** As a browser writes a form. */
 export function flat(parameters: Flat): string {

@@ -1,6 +1,6 @@
 /** Every op in every style that clients use, each answer compared whole. */
 import { describe, expect, test } from 'vitest';
-import { type Flat, FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps } from './setup.ts';
+import { type Flat, FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, SENTENCE } from './setup.ts';
 
 const ops = await openOps();
 const app = await ops.app();
@@ -56,7 +56,13 @@ const NO_ADMIN = {
   ...{ owner: false, admin: false, modify: false, remove: false, adduser: false, remuser: false },
   ...{ addadmin: false, remadmin: false, remowner: false },
 };
-const row = (address: string, flags = 31, permissions: object = ALL) => ({ address, flags, permissions, admin: NO_ADMIN });
+const row = (address: string, flags = 31, permissions: object = ALL, uid = 0) => ({
+  uid,
+  address,
+  flags,
+  permissions,
+  admin: NO_ADMIN,
+});
 const isTime = expect.toSatisfy((value) => Number.isInteger(value) && value > 1_700_000_000);
 
 async function group(members = 'ann,bob'): Promise<number> {
@@ -126,7 +132,12 @@ describe.each(Object.entries(STYLES))('%s', (_, style) => {
   test('groupdel', async () => {
     const gid = await group();
     expect(await run({ op: 'groupdel', group: { gid } }, { gid })).toEqual({ op: 'groupdel', result: true, group: { gid } });
-    expect(await run({ op: 'groupdel', group: { gid } }, { gid })).toEqual({ op: 'groupdel', result: false, error: 'BADGROUP' });
+    expect(await run({ op: 'groupdel', group: { gid } }, { gid })).toEqual({
+      op: 'groupdel',
+      result: false,
+      error: 'BADGROUP',
+      error_description: SENTENCE,
+    });
   });
 
   test('groupeditmembers', async () => {
@@ -150,8 +161,14 @@ describe.each(Object.entries(STYLES))('%s', (_, style) => {
     const gid = await group('ann,bob,cem,dan');
     await app.json({ op: 'groupeditmembers', group: { gid, members: { m: 'cem', permissions: { pub: false } } } });
     expect(await run({ op, group: { gid }, count: 2, after: 'ann' }, { gid, count: 2, after: 'ann' })).toEqual({
-      ...{ op, result: true, group: { gid }, count: 2 },
+      ...{ op, result: true, gid, group: { gid }, count: 2, total: 4 },
       members: [row('bob'), row('cem', 27, { ...ALL, pub: false })],
+    });
+    const { user } = await app.json({ op: 'useradd', user: { address: 'known' } });
+    await app.json({ op: 'groupeditmembers', group: { gid, members: { m: 'known' } } });
+    expect(await run({ op, group: { gid }, after: 'dan' }, { gid, after: 'dan' })).toEqual({
+      ...{ op, result: true, gid, group: { gid }, count: 1, total: 5 },
+      members: [row('known', 31, ALL, user.uid)],
     });
   });
 
@@ -206,5 +223,59 @@ describe.each(Object.entries(STYLES))('%s', (_, style) => {
       ...{ op: 'userdel', result: true, user: { address: 'zoe' } },
     });
     expect((await app.state(gid)).members).toEqual([['ann', 31, 0]]);
+  });
+
+  const added = async (address: string): Promise<number> => (await app.json({ op: 'useradd', user: { address } }))['user'].uid;
+  const active = async (address: string) => (await app.json({ op: 'userget', user: { address } }))['user'].active;
+
+  test.each(['usertoken', 'userset', 'userdel', 'userget'])('%s by uid, also beside the address', async (op) => {
+    const uid = await added('una');
+    const gid = await group('una,zoe');
+    for (const address of [{}, { address: 'una' }] as Flat[]) {
+      const more: Flat = op === 'userset' ? { active: 0 } : {};
+      const answer = await run({ op, user: { uid, ...address, ...more } }, { uid: String(uid), ...address, ...more });
+      const user =
+        op === 'usertoken'
+          ? { uid, address: 'una', token: expect.stringMatching(/^rollcall_[\w-]{43}$/) }
+          : op === 'userget'
+            ? { uid, address: 'una', active: true }
+            : { address: 'una' };
+      expect(answer).toEqual({ op, result: true, user });
+      expect(await active('una')).toBe(op === 'usertoken' || op === 'userget');
+      expect((await app.state(gid)).memberCount).toBe(op === 'userdel' ? 1 : 2);
+    }
+    const bad = { op, result: false, error: 'BADPARA', error_description: SENTENCE };
+    expect(await run({ op, user: { uid, address: 'zoe' } }, { uid, address: 'zoe' })).toEqual(bad);
+  });
+
+  test('userset by uid with token.remove', async () => {
+    const uid = await added('una');
+    expect(await run({ op: 'userset', user: { uid, token: { remove: true } } }, { uid, remove: 1 })).toEqual({
+      ...{ op: 'userset', result: true, user: { address: 'una' } },
+    });
+    expect(await active('una')).toBe(false);
+  });
+
+  test('usersget', async () => {
+    const uids = [await added('list-a'), await added('list-b'), await added('list-c')];
+    await app.json({ op: 'userset', user: { address: 'list-b', active: 0 } });
+    const users = ['list-a', 'list-b', 'list-c'].map((address, index) => ({ uid: uids[index], address, active: index !== 1 }));
+    const list = (parameters: Flat) => run({ op: 'usersget', ...parameters }, parameters);
+    const answer = (found: object[], userscount = 3) => ({
+      op: 'usersget',
+      result: true,
+      users: found,
+      count: found.length,
+      userscount,
+    });
+    expect(await list({ address: 'list-*' })).toEqual(answer(users));
+    expect(await list({ addr: 'list-*', count: 2 })).toEqual(answer(users.slice(0, 2)));
+    expect(await list({ addr: 'list-*', count: 2, after: 'list-b' })).toEqual(answer(users.slice(2)));
+    expect(await list({ address: 'list-c' })).toEqual(answer(users.slice(2), 1));
+    expect(await list({ address: 'list-' })).toEqual(answer([], 0));
+    const all = await list({ address: '*', count: 1_000 });
+    expect(all).toEqual(await list({ count: 1_000 }));
+    expect(all['userscount']).toBe(all['users'].length);
+    expect(all['users']).toEqual(expect.arrayContaining(users));
   });
 });

@@ -17,7 +17,7 @@ const { token, viewer } = app;
 const PATHS = ['/backend', '/backend/', '/api.php'];
 const LIMIT = 8 * 1024 * 1024;
 const HOUR = 3_600_000;
-const TOO_LARGE = { result: false, error: 'TOOLARGE' };
+const TOO_LARGE = { result: false, error: 'TOOLARGE', error_description: `The body has more than ${LIMIT} bytes.` };
 
 const changes = async () => (await sql<{ count: number }>(db, 'select count(*)::int as count from changes'))[0]?.count;
 
@@ -103,7 +103,7 @@ describe('a body over 8 MiB', () => {
     const send = (x: string) =>
       small.answer({ method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ op: 'appstats', token: smallToken, x }) });
     expect(await send('')).toMatchObject({ result: true });
-    expect(await send('x'.repeat(1024))).toEqual(TOO_LARGE);
+    expect(await send('x'.repeat(1024))).toEqual({ ...TOO_LARGE, error_description: 'The body has more than 1024 bytes.' });
   });
 
   test.each([
@@ -217,7 +217,8 @@ describe('OP_ENDPOINT', () => {
   test('post: a token in the URL is refused, even a good one beside one in the body', async () => {
     const post = await openOps({ config: { opEndpoint: 'post' } });
     const { token: secret } = await post.app();
-    const refused = { op: 'groupadd', result: false, error: 'AUTHFAIL' };
+    const sentence = 'The token may not stand in the URL here; send it in the body.';
+    const refused = { op: 'groupadd', result: false, error: 'AUTHFAIL', error_description: sentence };
     const json = JSON.stringify({ op: 'groupadd', token: secret });
     expect(await post.answer({ query: { op: 'groupadd', token: secret } })).toEqual(refused);
     expect(await post.answer({ method: 'POST', query: { op: 'groupadd', token: secret }, body: '' })).toEqual(refused);
@@ -320,7 +321,10 @@ test('what nobody expected is SERVERERROR, logged whole with the id, and says no
   const { status, headers, text } = await sendHttp(port, { query });
   expect({ status, body: JSON.parse(text) }).toEqual({
     status: 200,
-    body: { op: 'groupadd', id: 4, result: false, error: 'SERVERERROR' },
+    body: {
+      ...{ op: 'groupadd', id: 4, result: false, error: 'SERVERERROR' },
+      error_description: `Something went wrong inside; the log has it under the request id ${headers['x-request-id']}.`,
+    },
   });
   expect(failures.filter(({ level }) => level === 50)).toEqual([
     expect.objectContaining({ msg: 'unexpected error', requestId: headers['x-request-id'], op: 'groupadd' }),

@@ -1,9 +1,11 @@
 /** The user ops: tokens for users, and users that go. */
 import { expect, test } from 'vitest';
 import { sql } from '../setup/database.ts';
+import { StatementRecorder } from '../setup/recorder.ts';
 import { type Json, openOps } from './setup.ts';
 
-const ops = await openOps();
+const recorder = new StatementRecorder();
+const ops = await openOps({ observe: recorder.observe });
 const { db, fetch } = ops.gateway;
 
 const YEAR = 365 * 24 * 3600;
@@ -122,4 +124,52 @@ test('userdel revokes the tokens and takes the address out of its groups, in gid
 
   expect(await app.json({ op: 'userdel', user: { address: 'ann' } })).toEqual(done);
   expect(await sql(db, 'select 1 from changes where app_id = $1 and kind = 8', [app.viewer.appId])).toHaveLength(3);
+});
+
+test('a user stays one, with its number, after userdel', async () => {
+  const app = await ops.app();
+  const { user } = await app.json({ op: 'useradd', user: { address: 'ann' } });
+  await app.json({ op: 'userdel', user: { uid: user.uid } });
+  const gone = { uid: user.uid, address: 'ann', active: false };
+  expect(await app.json({ op: 'userget', user: { address: 'ann' } })).toEqual({ op: 'userget', result: true, user: gone });
+  expect(await app.json({ op: 'userdel', user: { uid: user.uid } })).toMatchObject({ result: true });
+  const again = await app.json({ op: 'usertoken', user: { uid: user.uid } });
+  expect(again['user']).toMatchObject({ uid: user.uid, address: 'ann' });
+  expect(await viewerOf(again['user'].token)).toMatchObject({ address: 'ann' });
+});
+
+test('usersget walks through more users than a page has, each once, in as many statements for any page', async () => {
+  const app = await ops.app();
+  const { appId } = app.viewer;
+  const addresses = Array.from({ length: 1_005 }, (_, index) => `u${String(index).padStart(4, '0')}`);
+  await sql(db, 'insert into users (app_id, address) select $1, address from unnest($2::text[]) address', [appId, addresses]);
+  const all = await app.json({ op: 'usersget', count: 10_000 });
+  expect(all).toMatchObject({ count: 1_005, userscount: 1_005 });
+  expect(all['users'].map(({ address }: Json) => address)).toEqual(addresses);
+  const seen: string[] = [];
+  for (let after: string | undefined; ; after = seen.at(-1)) {
+    const { users, userscount } = await app.json({ op: 'usersget', addr: 'u0*', count: 300, after });
+    expect(userscount).toBe(1_000);
+    if (users.length === 0) break;
+    seen.push(...users.map(({ address }: Json) => address));
+  }
+  expect(seen).toEqual(addresses.slice(0, 1_000));
+  // Through fetch, for a port's requests are none of the recorder's.
+  const statements = async (body: Json) => {
+    const names = await recorder.during(async () => {
+      const sent = { method: 'POST', body: JSON.stringify({ token: app.token, ...body }) };
+      expect(await (await fetch(new Request('http://gateway/backend', sent))).json()).toMatchObject({ result: true });
+    });
+    return names.toSorted();
+  };
+  for (const count of [1, 1_000]) {
+    expect(await statements({ op: 'usersget', count })).toEqual(['users_count', 'users_page']);
+  }
+  const { group } = await app.json({ op: 'groupadd', group: { members: { m: addresses } } });
+  for (const count of [1, 900]) {
+    const names = await statements({ op: 'groupgetmembers', group, count });
+    expect(names).toEqual(['groups_find_one', 'members_page_address_asc', 'user_uids_find']);
+  }
+  const { members } = await app.json({ op: 'groupgetmembers', group, count: 1_005 });
+  expect(members.every(({ uid }: Json) => uid > 0)).toBe(true);
 });

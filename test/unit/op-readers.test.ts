@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OpError } from '../../src/ops/codes.ts';
-import { addresses } from '../../src/ops/readers.ts';
+import { addresses, Unreadable } from '../../src/ops/readers.ts';
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);
 
@@ -17,7 +16,7 @@ describe('addresses', () => {
 
   test('100,001 are TOOLARGE, wherever the repetitions stand', () => {
     const tooMany = numbered(100_001);
-    const refusal = new OpError('TOOLARGE');
+    const refusal = new Unreadable('names more than 100,000 addresses', 'TOOLARGE');
     expect(() => addresses(tooMany.join())).toThrow(refusal);
     expect(() => addresses(['u0', 'u1', ...tooMany].join())).toThrow(refusal);
   });

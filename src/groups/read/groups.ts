@@ -3,8 +3,8 @@ import { GROUP_COLUMNS, GROUP_LIST, groupOf } from '../../changes/log/group-row.
 import { existsBeyond, readPage } from '../../db/read-page.ts';
 import { planningEachTime, type Sql, statement } from '../../db/sql.ts';
 import { pick } from '../../db/table.ts';
-import { int4, int8, int8Array, text } from '../../db/types.ts';
-import { bound, family, type Keyset, Where } from '../../db/where.ts';
+import { int4, int8, int8Array, text, textArray } from '../../db/types.ts';
+import { bound, family, type Keyset, orderBy, Where } from '../../db/where.ts';
 import { groups, groupTypes } from '../../generated/tables.ts';
 import { levelOf } from '../../model/flags.ts';
 import { foldName, type Group, type TypeLevels } from '../../model/group.ts';
@@ -163,11 +163,8 @@ export function cursorAfterGid(gid: number): string {
   return encodePageCursor('groups:GID', [gid]);
 }
 
-/**
- * A page of the groups that the viewer sees, by gid unless ordered otherwise.
- * @throws InvalidInputError for a wrong argument
- */
-export async function pageGroups(sql: Sql, viewer: Viewer, args: GroupPageArgs): Promise<Page<Group>> {
+/** How a list of groups is asked for, but for whose they are. */
+function groupsList(sql: Sql, args: GroupPageArgs) {
   const { field, direction } = args.orderBy ?? { field: 'GID', direction: 'ASC' };
   const filter = args.filter ?? {};
   checkFilter(filter, ['filter']);
@@ -175,11 +172,66 @@ export async function pageGroups(sql: Sql, viewer: Viewer, args: GroupPageArgs):
   const order: Keyset = { columns, descending: direction === 'DESC' };
   const list = `groups:${field}`;
   const request = pageRequest(args, list, shape);
-  const all = filtered(visible(pages, direction.toLowerCase(), viewer), filter);
   // A plan made without knowing the pattern would scan the whole order instead of using the trigram index.
   const reader = filter.nameContains == null ? sql : planningEachTime(sql);
+  return {
+    reader,
+    order,
+    request,
+    pages,
+    form: direction.toLowerCase(),
+    filtered: (where: Where) => filtered(where, filter),
+    pageOf: (all: Where, groups: readonly Group[]): Page<Group> => ({
+      ...pageOf(groups, request, (side, at) => existsBeyond(reader, all, order, side, at, 'groups g')),
+      cursorOf: (group) => encodePageCursor(list, key(group)),
+    }),
+  };
+}
+
+/**
+ * A page of the groups that the viewer sees, by gid unless ordered otherwise.
+ * @throws InvalidInputError for a wrong argument
+ */
+export async function pageGroups(sql: Sql, viewer: Viewer, args: GroupPageArgs): Promise<Page<Group>> {
+  const list = groupsList(sql, args);
+  return readGroups(list, list.filtered(visible(list.pages, list.form, viewer)));
+}
+
+type GroupsList = ReturnType<typeof groupsList>;
+
+async function readGroups({ reader, order, request, pageOf }: GroupsList, all: Where): Promise<Page<Group>> {
   const select = (where: string, orderAndLimit: string) => `${SELECT} where ${where} ${orderAndLimit}`;
-  const rows = await readPage(reader, all, order, request, GROUP_COLUMNS, select);
-  const page = pageOf(rows.map(groupOf), request, (side, at) => existsBeyond(reader, all, order, side, at, 'groups g'));
-  return { ...page, cursorOf: (group) => encodePageCursor(list, key(group)) };
+  return pageOf(all, (await readPage(reader, all, order, request, GROUP_COLUMNS, select)).map(groupOf));
+}
+
+/**
+ * The groups that the viewer sees and that an address is a member of, for several addresses in one statement, in their order.
+ * @throws InvalidInputError for a wrong argument
+ */
+export async function pageGroupsOf(
+  sql: Sql,
+  viewer: Viewer,
+  addresses: readonly string[],
+  args: GroupPageArgs,
+): Promise<Page<Group>[]> {
+  const list = groupsList(sql, args);
+  const { reader, order, request } = list;
+  const seen = visible(list.pages, list.form, viewer);
+  const allOf = (address: string) => list.filtered(seen.and('of', ofMember, bound(text, address)));
+  const [only] = addresses;
+  if (only !== undefined && addresses.length === 1) return [await readGroups(list, allOf(only))];
+  const all = list.filtered(seen.and('of_many', () => ofMember('u.address'), bound(textArray, addresses)));
+  const given = `$${seen.bound.length + 1}`;
+  const rows = await readPage(
+    reader,
+    all,
+    order,
+    request,
+    { of: text, ...GROUP_COLUMNS },
+    (where, orderAndLimit) => `select u.address as of, g.* from unnest(${given}::text[]) u(address)
+        cross join lateral (${SELECT} where ${where} ${orderAndLimit}) g
+      order by u.address, ${orderBy(order, request.backward)}`,
+  );
+  const byAddress = Map.groupBy(rows, ({ of }) => of);
+  return addresses.map((address) => list.pageOf(allOf(address), (byAddress.get(address) ?? []).map(groupOf)));
 }

@@ -2,7 +2,7 @@ import { existsBeyond, readPage } from '../../db/read-page.ts';
 import { type Sql, statement } from '../../db/sql.ts';
 import { pick } from '../../db/table.ts';
 import { int4, int4Array, int8, int8Array, type RowOf, text, textArray } from '../../db/types.ts';
-import { bound, family, type Keyset, orderBy, Where } from '../../db/where.ts';
+import { bound, family, type Keyset, orderBy, startingWith, Where } from '../../db/where.ts';
 import { members, memberTypes } from '../../generated/tables.ts';
 import { Issues, invalid, type Path } from '../../model/issues.ts';
 import type { Member, MemberKey } from '../../model/member.ts';
@@ -123,25 +123,10 @@ function checkFilter(filter: MemberFilter, path: Path): void {
 }
 
 function filtered(where: Where, { addressStartsWith, addresses, admin }: MemberFilter): Where {
-  let result = where;
-  if (addressStartsWith) {
-    const end = endOfPrefix(addressStartsWith);
-    result = result.and('from', (prefix) => `m.address >= ${prefix}`, bound(text, addressStartsWith));
-    if (end !== undefined) result = result.and('until', (before) => `m.address < ${before}`, bound(text, end));
-  }
+  let result = startingWith(where, 'm.address', addressStartsWith ?? '');
   if (addresses != null) result = result.and('among', (list) => `m.address = any(${list}::text[])`, bound(textArray, addresses));
   if (admin != null) result = result.and(admin ? 'admin' : 'plain', () => `m.rights ${admin ? '<>' : '='} 0`);
   return result;
-}
-
-/** The first string, by code point, after all those that begin with the prefix. */
-function endOfPrefix(prefix: string): string | undefined {
-  const points = [...prefix];
-  while (points.length > 0) {
-    const last = (points.pop() as string).codePointAt(0) as number;
-    if (last < 0x10ffff) return points.join('') + String.fromCodePoint(last === 0xd7ff ? 0xe000 : last + 1);
-  }
-  return undefined;
 }
 
 /** What defines a list of members, except its group. */
