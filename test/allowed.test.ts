@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { AllowedDocument, MembersDocument } from '../src/generated/operations.ts';
+import { AllowedDocument, GroupEditMembersDocument, GroupSetDocument, MembersDocument } from '../src/generated/operations.ts';
 import { addGroup, refusals } from './setup/asking.ts';
 import { openTestGateway } from './setup/gateway.ts';
 
@@ -53,6 +53,22 @@ describe('the pages of allowed', () => {
     expect(await around(1, 'b')).toEqual([true, true]);
     expect(await around(1, 'b', 'b')).toEqual([false, true]);
     expect(await around(1, 'k')).toEqual([true, false]);
+  });
+
+  test('say so too of a message type that only selected members send', async () => {
+    await app.call(GroupSetDocument, { input: { gid, messageType: 7, permissions: { send: 'SELECTED' } } });
+    const entries = { gid, messageType: 7, add: [{ addresses: ['b', 'f'] }, { addresses: ['d'], permissions: { send: false } }] };
+    await app.call(GroupEditMembersDocument, { input: entries });
+    const around = async (after: string) => {
+      const { groupGetMembers } = await app.call(MembersDocument, { gid, filter: { addresses: [after] } });
+      const cursor = groupGetMembers?.edges[0]?.cursor;
+      const { group } = await app.call(AllowedDocument, { gid, action: 'SEND', messageType: 7, first: 1, after: cursor });
+      return [group?.allowed.edges.map(({ node }) => node.address), group?.allowed.pageInfo.hasPreviousPage];
+    };
+    expect(await around('a')).toEqual([['b'], false]);
+    expect(await around('b')).toEqual([['f'], true]);
+    expect(await around('d')).toEqual([['f'], true]);
+    expect(await around('k')).toEqual([[], true]);
   });
 
   test('a cursor of another group or list is refused', async () => {

@@ -57,10 +57,9 @@ test('promise 6: a stream of memberships has Checkpoints while only others chang
       await sleep(5);
     }
   })();
-  await until(() => checkpoints(watch).length >= 3);
+  const positions = () => new Set(checkpoints(watch).map(({ cursor }) => cursor)).size;
+  await until(() => positions() > 1);
   busy = false;
   await writing;
-  const cursors = checkpoints(watch).map(({ cursor }) => cursor);
-  expect(new Set(cursors).size).toBeGreaterThan(1);
   await watch.stop();
 });
