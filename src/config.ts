@@ -29,6 +29,11 @@ export interface Config {
   checkpointInterval: number;
   /** Largest body of a request, in bytes. */
   bodyLimit: number;
+  /** What one operation may ask for: fields, nodes, levels, lists with mutations. */
+  maxFields: number;
+  maxNodes: number;
+  maxDepth: number;
+  maxLists: number;
   /** Longest run of one statement, in milliseconds. */
   statementTimeout: number;
   /** Longest run of one transaction, in milliseconds. */
@@ -49,6 +54,9 @@ export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
+
+/** The defaults of what one operation may ask for. */
+export const OPERATION_LIMITS = { maxFields: 100_000, maxNodes: 100_000, maxDepth: 12, maxLists: 200 };
 
 type Environment = Record<string, string | undefined>;
 
@@ -137,6 +145,10 @@ export function readConfig(env: Environment = process.env): Config {
     changesRetention: days('CHANGES_RETENTION', 30),
     checkpointInterval: seconds('CHECKPOINT_INTERVAL', 30),
     bodyLimit: size('BODY_LIMIT', 32 * MIB),
+    maxFields: integer('MAX_FIELDS', OPERATION_LIMITS.maxFields, 1_000, 100_000_000),
+    maxNodes: integer('MAX_NODES', OPERATION_LIMITS.maxNodes, 1, 100_000_000),
+    maxDepth: integer('MAX_DEPTH', OPERATION_LIMITS.maxDepth, 1, 200),
+    maxLists: integer('MAX_LISTS', OPERATION_LIMITS.maxLists, 1, 10_000),
     statementTimeout: seconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: seconds('TRANSACTION_TIMEOUT', 30),
     production: env['NODE_ENV'] === 'production',

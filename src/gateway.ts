@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Authenticator } from './access/tokens.ts';
 import { type HubOptions, WatchHub } from './changes/streams/hub.ts';
-import type { Config } from './config.ts';
+import { type Config, OPERATION_LIMITS } from './config.ts';
 import type { Database } from './db/client.ts';
 import { pendingMigrations, readMigrations } from './db/migrate.ts';
 import type { Endpoint } from './http/endpoint.ts';
@@ -15,9 +15,10 @@ import { maskErrors } from './http/yoga/masking.ts';
 export interface GatewayDeps {
   db: Database;
   log: Logger;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> & {
-    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
-  };
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> &
+    Partial<typeof OPERATION_LIMITS> & {
+      watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
+    };
 }
 
 /** The gateway without a port: `fetch` answers what its servers answer, but for WebSockets. */
@@ -26,7 +27,8 @@ export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
   close(): Promise<void>;
 }
 
-export function createGateway({ db, log, config }: GatewayDeps): Gateway {
+export function createGateway({ db, log, config: given }: GatewayDeps): Gateway {
+  const config = { ...OPERATION_LIMITS, ...given };
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
   // The revocation stands whatever comes of this: the counter is read again soon.

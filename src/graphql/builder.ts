@@ -1,12 +1,11 @@
 import SchemaBuilder from '@pothos/core';
-import ComplexityPlugin from '@pothos/plugin-complexity';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import RelayPlugin from '@pothos/plugin-relay';
 import { GraphQLError, Kind } from 'graphql';
 import { PAGE_ARGS } from './connection.ts';
 import type { Context } from './context.ts';
-import { complexityError, MAX_DEPTH, MAX_NODES, NODE } from './limits.ts';
 import { NODE_OPTIONS } from './node.ts';
+import { priced } from './price/field-price.ts';
 
 /** The schema under construction. It knows no type of the domain: those stand in their own files. */
 export const builder = new SchemaBuilder<{
@@ -20,15 +19,8 @@ export const builder = new SchemaBuilder<{
     Cursor: { Input: string; Output: string };
   };
 }>({
-  plugins: [ComplexityPlugin, ErrorsPlugin, RelayPlugin],
+  plugins: [ErrorsPlugin, RelayPlugin],
   defaultFieldNullability: false,
-  complexity: {
-    defaultComplexity: 0,
-    defaultListMultiplier: 1,
-    // Less than one more node: what is selected of an object besides its nodes weighs next to nothing.
-    limit: { complexity: (MAX_NODES + 1) * NODE - 1, depth: MAX_DEPTH },
-    complexityError,
-  },
   errors: { directResult: true, defaultTypes: [] },
   relay: {
     cursorType: 'String',
@@ -39,7 +31,11 @@ export const builder = new SchemaBuilder<{
     beforeArgOptions: { description: PAGE_ARGS.before },
     nodeTypeOptions: { description: 'An object with an id of its own, to be read again by `node`.' },
     idFieldOptions: { description: 'Unique among all objects of the app; for `node` and for caches.' },
-    edgesFieldOptions: { description: 'The items of the page, in order, each with its cursor.', nullable: false },
+    edgesFieldOptions: {
+      description: 'The items of the page, in order, each with its cursor.',
+      nullable: false,
+      extensions: priced({ items: 'page' }),
+    },
     nodeFieldOptions: { description: 'The item.', nullable: false },
     cursorFieldOptions: { description: 'The place of the item in this list, for `after` and `before`.' },
     pageInfoFieldOptions: { description: 'What lies around the page.' },

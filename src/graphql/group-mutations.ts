@@ -12,6 +12,7 @@ import {
 import { builder } from './builder.ts';
 import { type Context, createLoaders, seeNoMembers } from './context.ts';
 import { GroupAddInput, GroupDelInput, GroupEditMembersInput, GroupSetInput } from './group-inputs.ts';
+import { WRITES_MEMBERS } from './price/field-price.ts';
 import { GroupRef } from './refs.ts';
 
 const TEXTS = {
@@ -76,6 +77,7 @@ builder.mutationFields((t) => ({
     description:
       'Makes a group, with its first members. Needs the scope CREATE_GROUPS. A user who makes a group is its owner and first member.',
     args: { input: t.arg({ type: GroupAddInput, required: true, description: 'The new group.' }) },
+    extensions: WRITES_MEMBERS,
     errors: {
       types: [InvalidInputError, GroupNotFoundError, NotAllowedError, IdempotencyConflictError],
       union: result('GroupAddResult', 'The new group'),
@@ -90,6 +92,7 @@ builder.mutationFields((t) => ({
     description:
       "Changes a group's settings, permissions and members. Needs the scope WRITE, and of a user `modify` for settings; for members as groupEditMembers.",
     args: { input: t.arg({ type: GroupSetInput, required: true, description: 'The changes.' }) },
+    extensions: WRITES_MEMBERS,
     errors: {
       types: [
         InvalidInputError,
@@ -125,6 +128,7 @@ builder.mutationFields((t) => ({
     description:
       'Adds, changes and removes members, or their entries for a message type. Needs the scope WRITE, and of a user every right of AdminRights that a part of it calls for; what leaves things as they are needs none. On itself a user may, without any right, leave (unless `membersMayLeave` is false and it is no owner) and give up rights. The last owner neither leaves nor loses ownership by the hand of a user: LastOwner. Who leaves gets the group as it was then, without its members.',
     args: { input: t.arg({ type: GroupEditMembersInput, required: true, description: 'The changes.' }) },
+    extensions: WRITES_MEMBERS,
     errors: {
       types: [
         InvalidInputError,

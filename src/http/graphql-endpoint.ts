@@ -7,6 +7,7 @@ import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { createContext } from '../graphql/context.ts';
+import type { OperationLimits } from '../graphql/price/price.ts';
 import { schema } from '../graphql/schema.ts';
 import { type Endpoint, plain, send } from './endpoint.ts';
 import { GRAPHIQL } from './graphiql.ts';
@@ -15,8 +16,8 @@ import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useGraphiqlCaching } from './yoga/graphiql-caching.ts';
-import { useListLimit } from './yoga/list-limit.ts';
 import { useLogging } from './yoga/logging.ts';
+import { usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
 import { useVariableIssues } from './yoga/variables.ts';
@@ -25,7 +26,7 @@ export interface GraphQLDeps {
   db: Database;
   log: Logger;
   hub: WatchHub;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production'>;
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof OperationLimits>;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
@@ -83,7 +84,7 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
       useAuthentication(authenticate, config.production),
       useRequestBody(config.bodyLimit),
       useDocumentSize(),
-      useListLimit(),
+      usePrice(config),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
       useGraphiqlCaching(),

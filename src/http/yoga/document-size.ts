@@ -63,7 +63,7 @@ export function useDocumentSize(): Plugin {
       const limit = limitPassedBy(String(params.source));
       if (!limit) return;
       const { max, what } = LIMITS[limit];
-      throw limitExceeded(limit, max, `The operation ${what}; at most ${max} are allowed`, 400);
+      throw limitExceeded(limit, max, `The operation ${what}; at most ${max} are allowed`, { status: 400 });
     },
   };
 }
