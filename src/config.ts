@@ -34,6 +34,8 @@ export interface Config {
   maxNodes: number;
   maxDepth: number;
   maxLists: number;
+  /** Largest answer, and largest event of a stream, in bytes. */
+  responseLimit: number;
   /** Longest run of one statement, in milliseconds. */
   statementTimeout: number;
   /** Longest run of one transaction, in milliseconds. */
@@ -55,8 +57,14 @@ export class ConfigError extends Error {
   override name = 'ConfigError';
 }
 
-/** The defaults of what one operation may ask for. */
-export const OPERATION_LIMITS = { maxFields: 100_000, maxNodes: 100_000, maxDepth: 12, maxLists: 200 };
+/** The defaults of what one operation may ask for and get. */
+export const OPERATION_LIMITS = {
+  maxFields: 100_000,
+  maxNodes: 100_000,
+  maxDepth: 12,
+  maxLists: 200,
+  responseLimit: 16 * 1024 * 1024,
+};
 
 type Environment = Record<string, string | undefined>;
 
@@ -149,6 +157,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxNodes: integer('MAX_NODES', OPERATION_LIMITS.maxNodes, 1, 100_000_000),
     maxDepth: integer('MAX_DEPTH', OPERATION_LIMITS.maxDepth, 1, 200),
     maxLists: integer('MAX_LISTS', OPERATION_LIMITS.maxLists, 1, 10_000),
+    responseLimit: size('RESPONSE_LIMIT', OPERATION_LIMITS.responseLimit),
     statementTimeout: seconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: seconds('TRANSACTION_TIMEOUT', 30),
     production: env['NODE_ENV'] === 'production',

@@ -7,7 +7,6 @@ import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { createContext } from '../graphql/context.ts';
-import type { OperationLimits } from '../graphql/price/price.ts';
 import { schema } from '../graphql/schema.ts';
 import { type Endpoint, plain, send } from './endpoint.ts';
 import { GRAPHIQL } from './graphiql.ts';
@@ -17,7 +16,7 @@ import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useGraphiqlCaching } from './yoga/graphiql-caching.ts';
 import { useLogging } from './yoga/logging.ts';
-import { usePrice } from './yoga/price.ts';
+import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
 import { useVariableIssues } from './yoga/variables.ts';
@@ -26,7 +25,7 @@ export interface GraphQLDeps {
   db: Database;
   log: Logger;
   hub: WatchHub;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof OperationLimits>;
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof PriceLimits>;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
