@@ -234,7 +234,7 @@ for (const kind of ['MEMBERS_ADDED', 'MEMBERS_UPDATED'] as const) {
       type: [ChangedMember],
       description: 'They, at most 1,000.',
       extensions: MEMBERS,
-      resolve: (event) => recordOf<typeof kind>(event).members,
+      resolve: (event, _, { load }) => load.pace.of(recordOf<typeof kind>(event).members),
     }),
     memberCount: t.int({ description: TEXTS.memberCount, resolve: (event) => recordOf<typeof kind>(event).memberCount }),
   }));
@@ -274,7 +274,7 @@ builder.objectRef<Snapshot>('GroupSnapshot').implement({
       type: [ChangedMember],
       description: 'Members with their entries for message types, at most 1,000 in all.',
       extensions: MEMBERS,
-      resolve: ({ members }) => members,
+      resolve: ({ members }, _, { load }) => load.pace.of(members),
     }),
   }),
 });

@@ -11,6 +11,7 @@ import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
 import type { Group, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';
+import { Pace } from './pace.ts';
 
 /** What resolvers get. The database is passed on to services, never called. */
 export interface Context {
@@ -28,6 +29,8 @@ export interface Context {
 }
 
 export interface Loaders {
+  /** At which long lists are completed. */
+  pace: Pace;
   group: DataLoader<number, Group | undefined>;
   types: DataLoader<number, ReadonlyMap<number, TypeLevels>>;
   member: DataLoader<MemberKey, Member | undefined, string>;
@@ -51,8 +54,9 @@ const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPag
 /** Loaders of a user that has just left the group that its payload tells of: it sees the settings, and of members itself. */
 export function seeNoMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
-  const { types, standing } = createLoaders(db, viewer);
+  const { pace, types, standing } = createLoaders(db, viewer);
   return {
+    pace,
     group: nothing(),
     types,
     member: nothing(),
@@ -74,11 +78,14 @@ const pagesAtOnce = (args: PageArgs) => ({ maxBatchSize: Math.max(1, Math.floor(
 
 export function createLoaders(db: Database, viewer: Viewer): Loaders {
   const { appId } = viewer;
-  const rows = { maxBatchSize: ROWS_A_STATEMENT };
+  const pace = new Pace();
+  const paced = { batchScheduleFn: pace.schedule };
+  const rows = { ...paced, maxBatchSize: ROWS_A_STATEMENT };
   const pages = new Map<string, DataLoader<number, Page<Member>>>();
   const histories = new Map<string, DataLoader<number, Page<RecordedChange>>>();
   const allowed = new Map<string, DataLoader<Group, Page<Member>, number>>();
   return {
+    pace,
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
       return gids.map((gid) => found.get(gid));
@@ -86,7 +93,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     types: new DataLoader(async (gids) => {
       const found = await findTypes(db, appId, gids);
       return gids.map((gid) => found.get(gid) ?? new Map());
-    }),
+    }, paced),
     member: new DataLoader(
       async (keys) => {
         const found = new Map((await findMembers(db, appId, keys)).map((member) => [memberKey(member), member]));
@@ -100,7 +107,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       const key = JSON.stringify(args);
       let loader = pages.get(key);
       if (!loader) {
-        loader = new DataLoader((gids) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args));
+        loader = new DataLoader((gids) => pageMembersOfMany(db, appId, gids, args), { ...paced, ...pagesAtOnce(args) });
         pages.set(key, loader);
       }
       return loader.load(gid);
@@ -109,7 +116,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       const key = JSON.stringify(args);
       let loader = histories.get(key);
       if (!loader) {
-        loader = new DataLoader((gids) => pageHistories(db, viewer, gids, args), pagesAtOnce(args));
+        loader = new DataLoader((gids) => pageHistories(db, viewer, gids, args), { ...paced, ...pagesAtOnce(args) });
         histories.set(key, loader);
       }
       return loader.load(gid);
@@ -119,6 +126,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       let loader = allowed.get(key);
       if (!loader) {
         loader = new DataLoader((groups) => pageAllowed(db, appId, groups, args), {
+          ...paced,
           ...pagesAtOnce(args),
           cacheKeyFn: ({ gid }) => gid,
         });

@@ -105,7 +105,7 @@ builder.objectFields(GroupRef, (t) => ({
       after: t.arg.string({ description: PAGE_ARGS.after }),
     },
     extensions: PAGE,
-    resolve: async (group, args, { load }) => connectionOf(await load.allowed(group, args)),
+    resolve: async (group, args, { load }) => connectionOf(await load.allowed(group, args), load),
   }),
 }));
 

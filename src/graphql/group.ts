@@ -107,7 +107,7 @@ builder.node(GroupRef, {
       description: `Its members. ${WEIGHS.page}`,
       args: memberPageArgs,
       extensions: PAGE,
-      resolve: async ({ gid }, args, { load }) => connectionOf(await load.members(gid, args)),
+      resolve: async ({ gid }, args, { load }) => connectionOf(await load.members(gid, args), load),
     }),
     member: t.field({
       type: MemberRef,
@@ -188,7 +188,7 @@ export const groupPageArgs = builder.args((t) => ({
 export async function groupPage(args: GroupPageArgs, { db, viewer, load }: Context) {
   const page = await pageGroups(db, viewer, args);
   for (const group of page.items) load.group.prime(group.gid, group);
-  return connectionOf(page);
+  return connectionOf(page, load);
 }
 
 const gidArg = { required: true, description: 'The number of the group.' } as const;
@@ -224,7 +224,7 @@ builder.queryFields((t) => ({
     resolve: async (_, { gid, ...args }, { viewer, load }) => {
       requireScope(viewer, 'READ');
       const group: Group | undefined = await load.group.load(readGid(gid).number);
-      return group ? connectionOf(await load.members(group.gid, args)) : null;
+      return group ? connectionOf(await load.members(group.gid, args), load) : null;
     },
   }),
 }));

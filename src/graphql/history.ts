@@ -50,6 +50,7 @@ builder.objectFields(GroupRef, (t) => ({
       kinds: t.arg({ type: [GroupChangeKindType], description: 'Only records of these kinds; all where it is left out.' }),
     },
     extensions: PAGE,
-    resolve: async ({ gid }, args, { load }, info) => connectionOf(await load.changes(gid, { ...args, whole: wholeKinds(info) })),
+    resolve: async ({ gid }, args, { load }, info) =>
+      connectionOf(await load.changes(gid, { ...args, whole: wholeKinds(info) }), load),
   }),
 }));

@@ -52,7 +52,8 @@ const RoutedMessageType = builder.objectRef<RoutedMessage>('RoutedMessage').impl
       description: `The first page of those who receive it, by address, without the sender; of a round-robin group only the receiver. Further pages come from \`Group.allowed(action: RECV, messageType:, except:, after:)\` with the cursors of this one: nobody routes again for a page. ${WEIGHS.page}`,
       args: { first: t.arg.int({ description: 'How many, 1 to 1,000; default 50.' }) },
       extensions: PAGE,
-      resolve: async (routed, { first }, { db, viewer }) => connectionOf(await recipientsOf(db, viewer, routed, first)),
+      resolve: async (routed, { first }, { db, viewer, load }) =>
+        connectionOf(await recipientsOf(db, viewer, routed, first), load),
     }),
   }),
 });

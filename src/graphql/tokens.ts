@@ -62,7 +62,7 @@ builder.queryFields((t) => ({
       filter: t.arg({ type: TokenFilter, description: 'Which tokens; all where it is left out.' }),
     },
     extensions: PAGE,
-    resolve: async (_, args, { db, viewer }) => connectionOf(await pageTokens(db, viewer, args)),
+    resolve: async (_, args, { db, viewer, load }) => connectionOf(await pageTokens(db, viewer, args), load),
   }),
 }));
 

@@ -1,9 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
+import { giveBack, isLong } from '../graphql/pace.ts';
 
 /** How much text is made before the count is looked at, in characters. */
 const PIECE = 64 * 1024;
-/** How long the event loop is kept at a stretch, in milliseconds. */
-const STRETCH = 10;
 
 /**
  * The JSON of a completed value, made piece by piece: between pieces others have their turn.
@@ -12,14 +10,11 @@ const STRETCH = 10;
 export async function jsonWithin(value: unknown, limit: number): Promise<string | undefined> {
   const pieces: string[] = [];
   let bytes = 0;
-  let since = performance.now();
   for (const piece of inPieces(value)) {
     bytes += Buffer.byteLength(piece);
     if (bytes > limit) return undefined;
     pieces.push(piece);
-    if (performance.now() - since < STRETCH) continue;
-    await setImmediate();
-    since = performance.now();
+    if (isLong()) await giveBack();
   }
   return pieces.join('');
 }

@@ -227,7 +227,7 @@ describe('fields', () => {
       }),
       { numRuns: 500 },
     );
-    expect(counted).toBeGreaterThan(5_000);
+    expect(counted).toBeGreaterThan(1_000);
   });
 
   test('are never less, where an object may be of several types', () => {
