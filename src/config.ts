@@ -34,6 +34,8 @@ export interface Config {
   maxNodes: number;
   maxDepth: number;
   maxLists: number;
+  /** Words, signs and lines of a document. */
+  maxTokens: number;
   /** Largest answer, and largest event of a stream, in bytes. */
   responseLimit: number;
   /** Longest run of one statement, in milliseconds. */
@@ -63,6 +65,7 @@ export const OPERATION_LIMITS = {
   maxNodes: 100_000,
   maxDepth: 12,
   maxLists: 200,
+  maxTokens: 150_000,
   responseLimit: 16 * 1024 * 1024,
 };
 
@@ -78,7 +81,7 @@ export function readConfig(env: Environment = process.env): Config {
   const text = (name: string) => env[name]?.trim() || undefined;
   const fail = (name: string, allowed: string): never => {
     // A token or a password must not reach a log.
-    const shown = /TOKEN|URL/.test(name) ? '' : ` It is ${JSON.stringify(env[name])}.`;
+    const shown = /TOKEN$|URL/.test(name) ? '' : ` It is ${JSON.stringify(env[name])}.`;
     throw new ConfigError(`${name} must be ${allowed}.${shown}`);
   };
   const integer = (name: string, fallback: number, min: number, max: number) => {
@@ -157,6 +160,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxNodes: integer('MAX_NODES', OPERATION_LIMITS.maxNodes, 1, 100_000_000),
     maxDepth: integer('MAX_DEPTH', OPERATION_LIMITS.maxDepth, 1, 200),
     maxLists: integer('MAX_LISTS', OPERATION_LIMITS.maxLists, 1, 10_000),
+    maxTokens: integer('MAX_TOKENS', OPERATION_LIMITS.maxTokens, 1_000, 10_000_000),
     responseLimit: size('RESPONSE_LIMIT', OPERATION_LIMITS.responseLimit),
     statementTimeout: seconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: seconds('TRANSACTION_TIMEOUT', 30),

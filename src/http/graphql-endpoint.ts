@@ -25,7 +25,7 @@ export interface GraphQLDeps {
   db: Database;
   log: Logger;
   hub: WatchHub;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof PriceLimits>;
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof PriceLimits | 'maxTokens'>;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
@@ -82,7 +82,7 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
       useCors(config.allowedOrigins),
       useAuthentication(authenticate, config.production),
       useRequestBody(config.bodyLimit),
-      useDocumentSize(),
+      useDocumentSize(config),
       usePrice(config),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),

@@ -38,6 +38,7 @@ test('every setting has a default', () => {
     maxNodes: 100_000,
     maxDepth: 12,
     maxLists: 200,
+    maxTokens: 150_000,
     responseLimit: 16 * MIB,
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
@@ -47,7 +48,7 @@ test('every setting has a default', () => {
 
 test('a setting that is empty or blank is not set', () => {
   const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'DIRECT_DATABASE_URL', 'DATABASE_POOL_SIZE', 'LOG_LEVEL'];
-  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'RESPONSE_LIMIT'];
+  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'MAX_TOKENS', 'RESPONSE_LIMIT'];
   const more = [...limits, 'ALLOWED_ORIGINS', 'OP_ENDPOINT', 'BODY_LIMIT', 'STATEMENT_TIMEOUT', 'TRANSACTION_TIMEOUT'];
   expect(readConfig(Object.fromEntries([...names, ...more].map((name) => [name, ' '])))).toEqual(readConfig({}));
   expect(readConfig(Object.fromEntries([...names, ...more, 'APP_TOKEN', 'NODE_ENV'].map((name) => [name, ''])))).toEqual(
@@ -96,6 +97,7 @@ describe('what is taken', () => {
     [{ MAX_NODES: '1' }, { maxNodes: 1 }],
     [{ MAX_DEPTH: '200' }, { maxDepth: 200 }],
     [{ MAX_LISTS: '10000' }, { maxLists: 10_000 }],
+    [{ MAX_TOKENS: '1000' }, { maxTokens: 1_000 }],
     [{ RESPONSE_LIMIT: '1 MiB' }, { responseLimit: MIB }],
     [{ STATEMENT_TIMEOUT: '0.1' }, { statementTimeout: 100 }],
     [{ STATEMENT_TIMEOUT: '1.001' }, { statementTimeout: 1001 }],
@@ -126,6 +128,7 @@ describe('a wrong value is refused with the name of the setting and what is allo
     ['MAX_NODES', '0', 'MAX_NODES must be a whole number from 1 to 100000000'],
     ['MAX_DEPTH', '201', 'MAX_DEPTH must be a whole number from 1 to 200'],
     ['MAX_LISTS', '1e3', 'MAX_LISTS must be a whole number from 1 to 10000'],
+    ['MAX_TOKENS', '999', 'MAX_TOKENS must be a whole number from 1000 to 10000000'],
     ['RESPONSE_LIMIT', '1', 'RESPONSE_LIMIT must be a size from 1 KiB to 1 GiB, in bytes or like "32 MiB"'],
     ['CHECKPOINT_INTERVAL', '0', `CHECKPOINT_INTERVAL ${TIME}`],
     ['LOG_LEVEL', 'loud', `LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`],
