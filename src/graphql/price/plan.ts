@@ -150,7 +150,7 @@ export class Plan {
       bytes,
       leaf: below
         ? undefined
-        : { bytes: price.echo ? Number.POSITIVE_INFINITY : leafBytes(returned), weight: leafWeight(returned) },
+        : { bytes: price.echo ? Number.MAX_SAFE_INTEGER : leafBytes(returned), weight: leafWeight(returned) },
     };
     const sizes = [price.items, price.weight, price.addresses].filter((size) => size !== undefined && size !== 'page');
     const varies = below?.varies || sizes.some((size) => sizeVaries(size, node));
