@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME`: runs the measurement of that name; without one it lists them. Exits with 1 if a goal is missed. */
 const BENCHES: Record<string, () => Promise<{ run: () => Promise<boolean> }>> = {
   decisions: () => import('./decisions.ts'),
+  weights: () => import('./weights.ts'),
   stalled: () => import('./stalled.ts'),
 };
 

@@ -29,6 +29,15 @@ export interface Config {
   checkpointInterval: number;
   /** Largest body of a request, in bytes. */
   bodyLimit: number;
+  /** What one operation may ask for: fields, nodes, levels, lists with mutations. */
+  maxFields: number;
+  maxNodes: number;
+  maxDepth: number;
+  maxLists: number;
+  /** Words, signs and lines of a document. */
+  maxTokens: number;
+  /** Largest answer, and largest event of a stream, in bytes. */
+  responseLimit: number;
   /** Longest run of one statement, in milliseconds. */
   statementTimeout: number;
   /** Longest run of one transaction, in milliseconds. */
@@ -49,6 +58,16 @@ export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
+
+/** The defaults of what one operation may ask for and get. */
+export const OPERATION_LIMITS = {
+  maxFields: 100_000,
+  maxNodes: 100_000,
+  maxDepth: 12,
+  maxLists: 200,
+  maxTokens: 150_000,
+  responseLimit: 16 * 1024 * 1024,
+};
 
 type Environment = Record<string, string | undefined>;
 
@@ -71,7 +90,7 @@ class Settings {
 
   fail(name: string, allowed: string): never {
     // A token or a password must not reach a log.
-    const shown = /TOKEN|URL/.test(name) ? '' : ` It is ${JSON.stringify(this.#env[name])}.`;
+    const shown = /TOKEN$|URL/.test(name) ? '' : ` It is ${JSON.stringify(this.#env[name])}.`;
     throw new ConfigError(`${name} must be ${allowed}.${shown}`);
   }
 
@@ -164,6 +183,12 @@ export function readConfig(env: Environment = process.env): Config {
     changesRetention: settings.duration('CHANGES_RETENTION', 30),
     checkpointInterval: settings.milliseconds('CHECKPOINT_INTERVAL', 30),
     bodyLimit: settings.size('BODY_LIMIT', 32 * MIB),
+    maxFields: settings.integer('MAX_FIELDS', OPERATION_LIMITS.maxFields, 1_000, 100_000_000),
+    maxNodes: settings.integer('MAX_NODES', OPERATION_LIMITS.maxNodes, 1, 100_000_000),
+    maxDepth: settings.integer('MAX_DEPTH', OPERATION_LIMITS.maxDepth, 1, 200),
+    maxLists: settings.integer('MAX_LISTS', OPERATION_LIMITS.maxLists, 1, 10_000),
+    maxTokens: settings.integer('MAX_TOKENS', OPERATION_LIMITS.maxTokens, 1_000, 10_000_000),
+    responseLimit: settings.size('RESPONSE_LIMIT', OPERATION_LIMITS.responseLimit),
     statementTimeout: settings.milliseconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: settings.milliseconds('TRANSACTION_TIMEOUT', 30),
     production: env['NODE_ENV'] === 'production',

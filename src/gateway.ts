@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Authenticator } from './access/tokens.ts';
 import { type HubOptions, WatchHub } from './changes/streams/hub.ts';
-import type { Config } from './config.ts';
+import { type Config, OPERATION_LIMITS } from './config.ts';
 import type { Database } from './db/client.ts';
 import { pendingMigrations, readMigrations } from './db/migrate.ts';
 import type { Endpoint } from './http/endpoint.ts';
@@ -16,9 +16,10 @@ import { maskErrors } from './http/yoga/masking.ts';
 export interface GatewayDeps {
   db: Database;
   log: Logger;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> & {
-    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'> & Pick<WebSocketOptions, 'pingInterval'>;
-  };
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> &
+    Partial<typeof OPERATION_LIMITS> & {
+      watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'> & Pick<WebSocketOptions, 'pingInterval'>;
+    };
 }
 
 /** The gateway without a port: `fetch` answers everything that its servers do, except WebSockets. */
@@ -27,7 +28,8 @@ export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
   close(): Promise<void>;
 }
 
-export function createGateway({ db, log, config }: GatewayDeps): Gateway {
+export function createGateway({ db, log, config: given }: GatewayDeps): Gateway {
+  const config = { ...OPERATION_LIMITS, ...given };
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
   // The revocation is committed, so a failure here does no harm: the counter is read again soon.

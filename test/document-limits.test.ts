@@ -1,6 +1,7 @@
 /** What is refused before it is parsed or validated, whoever asks: both would run out of stack, or of time. */
 import { describe, expect, test } from 'vitest';
-import { limitPassedBy } from '../src/http/yoga/document-size.ts';
+import { OPERATION_LIMITS } from '../src/config.ts';
+import * as documentSize from '../src/http/yoga/document-size.ts';
 import { openTestGateway } from './setup/gateway.ts';
 import { StatementRecorder } from './setup/recorder.ts';
 
@@ -8,6 +9,9 @@ const recorder = new StatementRecorder();
 const lines: Record<string, unknown>[] = [];
 const gateway = await openTestGateway({ observe: recorder.observe, onLog: (line) => lines.push(line), level: 'error' });
 const app = await gateway.caller();
+
+const { maxTokens } = OPERATION_LIMITS;
+const limitPassedBy = (document: string) => documentSize.limitPassedBy(document, maxTokens);
 
 async function post(query: string, token?: string) {
   const headers: Record<string, string> = { 'Content-Type': 'application/json' };
@@ -38,6 +42,9 @@ const TOO_LARGE: [string, string, string][] = [
   ['fragments that spread the next', 'MAX_DEFINITIONS', chain(5_000)],
   ['many operations', 'MAX_DEFINITIONS', 'query a { viewer { address } } '.repeat(501)],
   ['many fields', 'MAX_NAMES', `{ ${'__typename '.repeat(10_001)} }`],
+  ['a list that has no end', 'MAX_TOKENS', `{ group(gid: [${'1,'.repeat(2_000_000)}]) { gid } }`],
+  ['comments without end', 'MAX_TOKENS', `${'#\n'.repeat(2_000_000)}{ __typename }`],
+  ['comments that carriage returns end', 'MAX_TOKENS', `${'#\r'.repeat(2_000_000)}{ __typename }`],
   ['many directives', 'MAX_NAMES', `{ __typename ${'@include(if: true) '.repeat(10_001)} }`],
 ];
 
@@ -72,6 +79,8 @@ describe('what may be large', () => {
   test.each<[what: string, most: string, more: string, limit: string]>([
     ['200 brackets', nest(200, '{a', '}'), nest(201, '{a', '}'), 'MAX_NESTING'],
     ['500 definitions', 'query a { b } '.repeat(500), 'query a { b } '.repeat(501), 'MAX_DEFINITIONS'],
+    ['150,000 tokens', `{ a(b: [${'1 '.repeat(maxTokens - 9)}]) }`, `{ a(b: [${'1 '.repeat(maxTokens - 8)}]) }`, 'MAX_TOKENS'],
+    ['150,000 lines', `{ a }${'#\n'.repeat(maxTokens)}`, `{ a }${'#\n'.repeat(maxTokens + 1)}`, 'MAX_TOKENS'],
     ['10,000 names', names(10_000), names(10_001), 'MAX_NAMES'],
     ['10,000 names, with more of them in arguments', names(9_999).replace('a', 'a(b: [c, $d])'), names(10_001), 'MAX_NAMES'],
   ])('%s, but not one more', (_, most, more, limit) => {
@@ -93,7 +102,7 @@ describe('MAX_LISTS', () => {
       const { status, errors } = await app.send(query);
       expect([status, errors?.map(({ extensions }) => extensions)]).toEqual([
         400,
-        [{ code: 'LIMIT_EXCEEDED', limit: 'MAX_LISTS', max: 200 }],
+        [{ code: 'LIMIT_EXCEEDED', limit: 'MAX_LISTS', max: 200, asked: expect.any(Number) }],
       ]);
     });
     expect(names).toEqual([]);

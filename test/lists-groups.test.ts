@@ -53,7 +53,7 @@ async function makeGroups(): Promise<Listed[]> {
       gid % 5 * interval '1 ms' where app_id = $1 and gid % 2 = 0`,
     [app.viewer.appId],
   );
-  const { data } = await app.send(`{ groups(first: 1000) { edges { node {
+  const { data } = await app.send(`{ groups(first: 100) { edges { node {
     gid name memberCount createdAt updatedAt members { edges { node { address } } } } } } }`);
   return data?.groups.edges.map(({ node }: { node: Listed & { members: { edges: { node: { address: string } }[] } } }) => ({
     ...node,

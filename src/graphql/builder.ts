@@ -1,12 +1,11 @@
 import SchemaBuilder from '@pothos/core';
-import ComplexityPlugin from '@pothos/plugin-complexity';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import RelayPlugin from '@pothos/plugin-relay';
 import { GraphQLError, Kind } from 'graphql';
 import { PAGE_ARGS } from './connection.ts';
 import type { Context } from './context.ts';
-import { complexityError, MAX_DEPTH, MAX_NODES, NODE } from './limits.ts';
 import { NODE_OPTIONS } from './node.ts';
+import { priced } from './price/field-price.ts';
 
 /** The schema under construction. It knows no type of the domain: those are in their own files. */
 export const builder = new SchemaBuilder<{
@@ -20,15 +19,8 @@ export const builder = new SchemaBuilder<{
     Cursor: { Input: string; Output: string };
   };
 }>({
-  plugins: [ComplexityPlugin, ErrorsPlugin, RelayPlugin],
+  plugins: [ErrorsPlugin, RelayPlugin],
   defaultFieldNullability: false,
-  complexity: {
-    defaultComplexity: 0,
-    defaultListMultiplier: 1,
-    // Less than one more node: fields other than nodes weigh next to nothing.
-    limit: { complexity: (MAX_NODES + 1) * NODE - 1, depth: MAX_DEPTH },
-    complexityError,
-  },
   errors: { directResult: true, defaultTypes: [] },
   relay: {
     cursorType: 'String',
@@ -37,9 +29,13 @@ export const builder = new SchemaBuilder<{
     afterArgOptions: { description: PAGE_ARGS.after },
     lastArgOptions: { description: PAGE_ARGS.last },
     beforeArgOptions: { description: PAGE_ARGS.before },
-    nodeTypeOptions: { description: 'An object with an id of its own, by which `node` reads it again.' },
-    idFieldOptions: { description: 'An id that is unique in the app, for `node` and for caches.' },
-    edgesFieldOptions: { description: 'The items of the page, in order, each with its cursor.', nullable: false },
+    nodeTypeOptions: { description: 'An object with an id of its own, to be read again by `node`.' },
+    idFieldOptions: { description: 'Unique among all objects of the app; for `node` and for caches.' },
+    edgesFieldOptions: {
+      description: 'The items of the page, in order, each with its cursor.',
+      nullable: false,
+      extensions: priced({ items: 'page' }),
+    },
     nodeFieldOptions: { description: 'The item.', nullable: false },
     cursorFieldOptions: { description: 'The position of the item in this list, for `after` and `before`.' },
     pageInfoFieldOptions: { description: 'Where the page begins and ends, and whether there are items before and after it.' },

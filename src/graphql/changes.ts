@@ -15,9 +15,10 @@ import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
 import { forEachName } from './each.ts';
 import { ValidityType } from './group.ts';
-import { NODE } from './limits.ts';
 import { AdminRights, MemberPermissionsType, namedLevels, Permissions } from './permissions.ts';
 import { plainSettingFields } from './plain-settings.ts';
+import { LOADED, MESSAGE_TYPES, priced, RIGHTS_OF_MEMBER } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { GroupRef } from './refs.ts';
 
 type RecordOfKind<Kind extends ChangeKind> = Extract<Extract<ChangeEvent, { type: 'change' }>['record'], { kind: Kind }>;
@@ -72,7 +73,8 @@ export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSetti
     }),
     messageTypes: t.field({
       type: ['Int'],
-      description: 'The message types that had a set of their own, in ascending order.',
+      description: `The message types that had a set of their own, in ascending order; at most 1,000. ${WEIGHS.messageTypes}`,
+      extensions: MESSAGE_TYPES,
       resolve: ({ types }) => types.map(([type]) => type),
     }),
     storesMessages: t.boolean({
@@ -107,7 +109,8 @@ export const ChangedMember = builder.objectRef<RecordedMember>('ChangedMember').
     }),
     admin: t.field({
       type: AdminRights,
-      description: 'What it may do to the group.',
+      description: `What it may do to the group. ${WEIGHS.rights}`,
+      extensions: RIGHTS_OF_MEMBER,
       resolve: ([, , , , rights]) => rightsOf(rights),
     }),
   }),
@@ -130,15 +133,19 @@ function typeNameOf(event: ChangeEvent): string {
 }
 
 /** Half of a record's maximum: a record has only one of these lists, though an operation selects all, and pages of 50 must fit. */
-const MEMBERS_COMPLEXITY = { field: (MEMBERS_A_RECORD / 2) * NODE, multiplier: MEMBERS_A_RECORD / 2 };
+const MEMBERS = priced({ items: MEMBERS_A_RECORD / 2, nodes: true });
+/** A part of a snapshot. */
+const SNAPSHOT_MEMBERS = priced({ items: MEMBERS_A_RECORD, nodes: true });
+/** The names of what changed: every field of GroupSettings, and those of one message type. */
+const CHANGED = priced({ items: 50 });
 
 const eventGid = (event: ChangeEvent) => (event.type === 'change' ? event.record.gid : event.gid);
 const eventVersion = (event: ChangeEvent) => (event.type === 'change' ? event.record.version : event.version);
 const TEXTS = {
   gid: 'The number of the group.',
   version: "The number of the record in the group's log.",
-  due: 'When it was due; it may have been recorded a little later.',
-  group: 'The group as it is now; null if the viewer may not see it now.',
+  due: 'When it was due; the record may be a little later.',
+  group: `The group as it is now; null for whom may not see it now. ${WEIGHS.loaded}`,
   memberCount: 'How many members the group had after this record.',
   settings: 'The settings as they were at that version.',
 };
@@ -200,11 +207,13 @@ for (const kind of ['GROUP_ADDED', 'GROUP_UPDATED'] as const) {
       type: GroupRef,
       nullable: true,
       description: TEXTS.group,
+      extensions: LOADED,
       resolve: async (event, _, { load }) => (await load.group.load(recordOf<typeof kind>(event).gid)) ?? null,
     }),
     ...(kind === 'GROUP_UPDATED'
       ? {
           changed: t.stringList({
+            extensions: CHANGED,
             description:
               'What changed: the dotted names of fields of GroupSettings, like `name`, `validity.expiresAt`, `permissions.send`, `permissions(7).send`, or `permissions(7)` where a set was dropped.',
             resolve: (event) => recordOf<'GROUP_UPDATED'>(event).changed,
@@ -227,8 +236,8 @@ for (const kind of ['MEMBERS_ADDED', 'MEMBERS_UPDATED'] as const) {
     members: t.field({
       type: [ChangedMember],
       description: 'The members, at most 1,000.',
-      complexity: MEMBERS_COMPLEXITY,
-      resolve: (event) => recordOf<typeof kind>(event).members,
+      extensions: MEMBERS,
+      resolve: (event, _, { load }) => load.pace.of(recordOf<typeof kind>(event).members),
     }),
     memberCount: t.int({ description: TEXTS.memberCount, resolve: (event) => recordOf<typeof kind>(event).memberCount }),
   }));
@@ -237,7 +246,7 @@ for (const kind of ['MEMBERS_ADDED', 'MEMBERS_UPDATED'] as const) {
 builder.objectFields(changeType('MEMBERS_REMOVED', KIND_DESCRIPTIONS.MEMBERS_REMOVED), (t) => ({
   addresses: t.stringList({
     description: 'Their addresses, at most 1,000.',
-    complexity: MEMBERS_COMPLEXITY,
+    extensions: MEMBERS,
     resolve: (event) => recordOf<'MEMBERS_REMOVED'>(event).addresses,
   }),
   memberCount: t.int({ description: TEXTS.memberCount, resolve: (event) => recordOf<'MEMBERS_REMOVED'>(event).memberCount }),
@@ -258,7 +267,8 @@ builder.objectRef<Snapshot>('GroupSnapshot').implement({
     settings: t.field({ type: GroupSettingsType, description: 'The settings.', resolve: ({ settings }) => settings }),
     group: t.field({
       type: GroupRef,
-      description: 'The group as it is now.',
+      description: `The group as it is now. ${WEIGHS.loaded}`,
+      extensions: LOADED,
       resolve: async ({ gid }, _, { load }) => {
         const group = await load.group.load(gid);
         if (!group) throw new GroupNotFoundError(gid); // just deleted, or left: the change follows
@@ -268,7 +278,8 @@ builder.objectRef<Snapshot>('GroupSnapshot').implement({
     members: t.field({
       type: [ChangedMember],
       description: 'Members and their entries for message types, together at most 1,000.',
-      resolve: ({ members }) => members,
+      extensions: SNAPSHOT_MEMBERS,
+      resolve: ({ members }, _, { load }) => load.pace.of(members),
     }),
   }),
 });

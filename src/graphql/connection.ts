@@ -1,10 +1,11 @@
 import type { Page } from '../model/page.ts';
+import type { Pace } from './pace.ts';
 
-/** A page as Relay's connection. Whether there are items before and after it is read only if it is selected. */
-export function connectionOf<T>({ items, cursorOf, hasNextPage, hasPreviousPage }: Page<T>) {
+/** A page as Relay's connection. What lies around the page is found out only when it is asked for. */
+export function connectionOf<T>({ items, cursorOf, hasNextPage, hasPreviousPage }: Page<T>, { pace }: { pace: Pace }) {
   const edges = items.map((node) => ({ node, cursor: cursorOf(node) }));
   return {
-    edges,
+    edges: pace.of(edges),
     pageInfo: {
       startCursor: edges[0]?.cursor ?? null,
       endCursor: edges.at(-1)?.cursor ?? null,

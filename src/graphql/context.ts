@@ -13,6 +13,7 @@ import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
 import type { Group, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';
+import { Pace } from './pace.ts';
 
 /** The context of resolvers. They pass the database on to services and never call it. */
 export interface Context {
@@ -30,6 +31,8 @@ export interface Context {
 }
 
 export interface Loaders {
+  /** At which long lists are completed. */
+  pace: Pace;
   group: DataLoader<number, Group | undefined>;
   types: DataLoader<number, ReadonlyMap<number, TypeLevels>>;
   member: DataLoader<MemberKey, Member | undefined, string>;
@@ -59,8 +62,9 @@ const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPag
 /** Loaders for the payload of a user that has just left the group: it sees the settings, and of the members only itself. */
 export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
-  const { types, standing } = createLoaders(db, viewer);
+  const { pace, types, standing } = createLoaders(db, viewer);
   return {
+    pace,
     group: nothing(),
     types,
     member: nothing(),
@@ -96,30 +100,41 @@ function byArguments<Args, Loader>(make: (args: Args) => Loader): (args: Args) =
 
 export function createLoaders(db: Database, viewer: Viewer): Loaders {
   const { appId } = viewer;
-  const rows = { maxBatchSize: ROWS_A_STATEMENT };
+  const pace = new Pace();
+  const paced = { batchScheduleFn: pace.schedule };
+  const rows = { ...paced, maxBatchSize: ROWS_A_STATEMENT };
   const members = byArguments(
     (args: MemberPageArgs) =>
-      new DataLoader((gids: readonly number[]) => pageMembersOfMany(db, appId, gids, args), pagesAtOnce(args)),
+      new DataLoader((gids: readonly number[]) => pageMembersOfMany(db, appId, gids, args), { ...paced, ...pagesAtOnce(args) }),
   );
   const changes = byArguments(
-    (args: HistoryArgs) => new DataLoader((gids: readonly number[]) => pageHistories(db, viewer, gids, args), pagesAtOnce(args)),
+    (args: HistoryArgs) =>
+      new DataLoader((gids: readonly number[]) => pageHistories(db, viewer, gids, args), { ...paced, ...pagesAtOnce(args) }),
   );
   const allowed = byArguments(
     (args: AllowedArgs) =>
       new DataLoader((groups: readonly Group[]) => pageAllowed(db, appId, groups, args), {
+        ...paced,
         ...pagesAtOnce(args),
         cacheKeyFn: ({ gid }) => gid,
       }),
   );
   const groupsOf = byArguments(
     (args: GroupPageArgs) =>
-      new DataLoader((addresses: readonly string[]) => pageGroupsOf(db, viewer, addresses, args), pagesAtOnce(args)),
+      new DataLoader((addresses: readonly string[]) => pageGroupsOf(db, viewer, addresses, args), {
+        ...paced,
+        ...pagesAtOnce(args),
+      }),
   );
   const tokensOf = byArguments(
     (args: PageArgs) =>
-      new DataLoader((addresses: readonly string[]) => pageTokensOf(db, viewer, addresses, args), pagesAtOnce(args)),
+      new DataLoader((addresses: readonly string[]) => pageTokensOf(db, viewer, addresses, args), {
+        ...paced,
+        ...pagesAtOnce(args),
+      }),
   );
   return {
+    pace,
     group: new DataLoader(async (gids) => {
       const found = await findGroups(db, viewer, gids);
       return gids.map((gid) => found.get(gid));
@@ -127,7 +142,7 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
     types: new DataLoader(async (gids) => {
       const found = await findTypes(db, appId, gids);
       return gids.map((gid) => found.get(gid) ?? new Map());
-    }),
+    }, paced),
     member: new DataLoader(
       async (keys) => {
         const found = new Map((await findMembers(db, appId, keys)).map((member) => [memberKey(member), member]));

@@ -6,8 +6,9 @@ import type { ActionName } from '../model/flags.ts';
 import { Issues } from '../model/issues.ts';
 import { builder } from './builder.ts';
 import { connectionOf, PAGE_ARGS } from './connection.ts';
-import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection } from './member.ts';
+import { DECISION, DECISIONS, PAGE, priced } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { GroupRef } from './refs.ts';
 
 const action = (value: ActionName, description: string) => ({ value, description });
@@ -50,6 +51,7 @@ export const PermissionDecision = builder.objectRef<Decision>('PermissionDecisio
     reason: t.field({ type: DecisionReasonType, description: 'The rule that decided.', resolve: ({ reason }) => reason }),
     rules: t.field({
       type: [DecisionRuleType],
+      extensions: priced({ items: 3 }),
       description:
         "Every rule that was checked, in order: the state, the group's level, the level of the message type. None is checked after the first that refuses.",
       resolve: ({ rules }) => rules,
@@ -76,13 +78,13 @@ const PermissionCheck = builder.inputType('PermissionCheck', {
 builder.objectFields(GroupRef, (t) => ({
   permission: t.field({
     type: PermissionDecision,
-    description: 'Whether an address may do something in the group now, and why.',
+    description: `Whether an address may do something in the group now, and why. ${WEIGHS.decision}`,
     args: {
       address: t.arg.string({ required: true, description: TEXTS.address }),
       action: t.arg({ type: ActionType, required: true, description: TEXTS.action }),
       messageType: t.arg.int({ defaultValue: 0, description: TEXTS.messageType }),
     },
-    complexity: NODE,
+    extensions: DECISION,
     resolve: async (group, { address, action, ...args }, { load }) => {
       const issues = new Issues();
       const messageType = checkQuestion(issues, { address, ...args });
@@ -94,8 +96,7 @@ builder.objectFields(GroupRef, (t) => ({
   }),
   allowed: t.field({
     type: MemberConnection,
-    description:
-      'The members that `permission` allows the action now, by address. The cursors are those of `members` by ADDRESS. In a round-robin group RECV lists the candidates for the one receiver.',
+    description: `The members for whom \`permission\` says yes now, by address. Its cursors are those of \`members\` by ADDRESS. In a round-robin group RECV lists who may come to be the one receiver. ${WEIGHS.page}`,
     args: {
       action: t.arg({ type: ActionType, required: true, description: 'The action.' }),
       messageType: t.arg.int({ defaultValue: 0, description: TEXTS.messageType }),
@@ -103,8 +104,8 @@ builder.objectFields(GroupRef, (t) => ({
       first: t.arg.int({ description: 'How many, 1 to 1,000; default 50.' }),
       after: t.arg.string({ description: PAGE_ARGS.after }),
     },
-    complexity: pageComplexity,
-    resolve: async (group, args, { load }) => connectionOf(await load.allowed(group, args)),
+    extensions: PAGE,
+    resolve: async (group, args, { load }) => connectionOf(await load.allowed(group, args), load),
   }),
 }));
 
@@ -112,12 +113,11 @@ builder.queryFields((t) => ({
   permissions: t.field({
     type: [PermissionDecision],
     nullable: { list: false, items: true },
-    description:
-      'Whether addresses may do something in groups now, and why: the decisions in the order of the checks; null if the group does not exist, or the viewer may not see it. A user may also ask about its own address in a group that it is not in, if one of the group’s levels is ANYONE.',
+    description: `Whether addresses may do something in groups now, and why: the answers in the order of the checks; null where the group does not exist, or the viewer may not see it. A user may ask about its own address also in a group that it is not in, where a level is ANYONE. ${WEIGHS.decisions}`,
     args: {
       checks: t.arg({ type: [PermissionCheck], required: true, description: `The questions, at most ${MAX_CHECKS}.` }),
     },
-    complexity: ({ checks }) => ({ field: checks.length * NODE, multiplier: checks.length }),
+    extensions: DECISIONS,
     resolve: (_, { checks }, { db, viewer }) => {
       requireScope(viewer, 'READ');
       return decideChecks(db, viewer, checks);

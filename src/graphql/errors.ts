@@ -14,7 +14,9 @@ import {
   UnauthenticatedError,
   VersionConflictError,
 } from '../model/errors.ts';
+import { MAX_ISSUES } from '../model/issues.ts';
 import { builder } from './builder.ts';
+import { priced } from './price/field-price.ts';
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'The kinds of typed errors.',
@@ -47,7 +49,8 @@ const Issue = builder.objectRef<InputIssue>('InputIssue').implement({
   description: 'What is wrong with one value of the input.',
   fields: (t) => ({
     path: t.exposeStringList('path', {
-      description: 'The path of the value, from the argument on, like `["input", "members", "0", "addresses", "3"]`.',
+      extensions: priced({ items: 10 }),
+      description: 'Where the value stands, from the argument on, like `["input", "members", "0", "addresses", "3"]`.',
     }),
     message: t.exposeString('message', { description: 'What is wrong with it, and what is allowed.' }),
   }),
@@ -60,6 +63,7 @@ builder.objectType(InvalidInputError, {
   fields: (t) => ({
     issues: t.field({
       type: [Issue],
+      extensions: priced({ items: MAX_ISSUES }),
       description: 'Each wrong value with its path; at most 100.',
       resolve: ({ issues }) => [...issues],
     }),
@@ -70,7 +74,7 @@ builder.objectType(GroupNotFoundError, {
   name: 'GroupNotFound',
   description: 'There is no such group, or the viewer may not see it: a caller cannot tell which.',
   interfaces: [ErrorInterface],
-  fields: (t) => ({ gid: t.exposeID('gid', { description: 'The gid as it was given.' }) }),
+  fields: (t) => ({ gid: t.exposeID('gid', { description: 'The gid as it was given.', extensions: priced({ echo: true }) }) }),
 });
 
 builder.objectType(NotAllowedError, {
@@ -111,6 +115,7 @@ builder.objectType(NotAMemberError, {
     addresses: t.field({
       type: ['String'],
       description: 'The addresses in question; at most 100.',
+      extensions: priced({ items: 100 }),
       resolve: ({ addresses }) => [...addresses],
     }),
   }),

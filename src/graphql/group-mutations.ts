@@ -12,6 +12,7 @@ import {
 import { builder } from './builder.ts';
 import { type Context, createLoaders, loadersWithoutMembers } from './context.ts';
 import { GroupAddInput, GroupDelInput, GroupEditMembersInput, GroupSetInput } from './group-inputs.ts';
+import { WRITES_MEMBERS } from './price/field-price.ts';
 import { GroupRef } from './refs.ts';
 
 const TEXTS = {
@@ -76,6 +77,7 @@ builder.mutationFields((t) => ({
     description:
       'Creates a group with its first members. Needs the scope CREATE_GROUPS. A user who creates a group is its owner and first member.',
     args: { input: t.arg({ type: GroupAddInput, required: true, description: 'The new group.' }) },
+    extensions: WRITES_MEMBERS,
     errors: {
       types: [InvalidInputError, GroupNotFoundError, NotAllowedError, IdempotencyConflictError],
       union: result('GroupAddResult', 'The new group'),
@@ -90,6 +92,7 @@ builder.mutationFields((t) => ({
     description:
       "Changes a group's settings, permissions and members. Needs the scope WRITE. A user needs `modify` for settings, and for members the same rights as in groupEditMembers.",
     args: { input: t.arg({ type: GroupSetInput, required: true, description: 'The changes.' }) },
+    extensions: WRITES_MEMBERS,
     errors: {
       types: [
         InvalidInputError,
@@ -125,6 +128,7 @@ builder.mutationFields((t) => ({
     description:
       'Adds, changes and removes members, or their entries for a message type. Needs the scope WRITE, and a user needs the right of AdminRights for each part of the change; parts that change nothing need none. Without any right a user may leave (unless `membersMayLeave` is false and it is not an owner) and give up its own rights. A user can neither remove the last owner nor take its ownership: LastOwner. A user that leaves gets the group as it was then, without its members.',
     args: { input: t.arg({ type: GroupEditMembersInput, required: true, description: 'The changes.' }) },
+    extensions: WRITES_MEMBERS,
     errors: {
       types: [
         InvalidInputError,

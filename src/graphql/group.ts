@@ -14,10 +14,11 @@ import { CallSettingsType } from './call-settings.ts';
 import { connectionOf } from './connection.ts';
 import type { Context, Loaders } from './context.ts';
 import { forEachName } from './each.ts';
-import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection, memberPageArgs } from './member.ts';
-import { namedLevels, Permissions } from './permissions.ts';
+import { type NamedLevels, namedLevels, Permissions } from './permissions.ts';
 import { plainSettingFields } from './plain-settings.ts';
+import { BY_MESSAGE_TYPE, GROUP_PAGE, MESSAGE_TYPES, NODE, PAGE } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { GroupRef, MemberRef, NO_PROMISE, OrderDirection } from './refs.ts';
 
 const STATE_DESCRIPTIONS: Record<GroupState, string> = {
@@ -46,6 +47,11 @@ export const ValidityType = builder.objectRef<Validity>('Validity').implement({
   }),
 });
 
+async function levelsOfType(load: Loaders, gid: number, messageType: number): Promise<NamedLevels | null> {
+  const levels = (await load.types.load(gid)).get(messageType);
+  return levels ? namedLevels({ ...levels, pub: 2, sub: 2, list: 2 }) : null;
+}
+
 builder.node(GroupRef, {
   description: 'A group of the app. An application sees all of them, a user those that it is a member of.',
   id: { resolve: ({ gid }) => gid, parse: (text) => readGid(text).number },
@@ -66,20 +72,21 @@ builder.node(GroupRef, {
     permissions: t.field({
       type: Permissions,
       nullable: true,
-      description: 'Who may do what. null: the message type has no set of its own, so the group’s own applies.',
+      description: `Who may do what. null: there is no set of its own for that message type, so the group’s own holds. ${WEIGHS.byMessageType}`,
       args: {
         messageType: t.arg.int({ defaultValue: 0, description: "0: the group's own set; above 0: that of a message type." }),
       },
-      resolve: async ({ gid, flags }, args, { load }) => {
+      extensions: BY_MESSAGE_TYPE,
+      // What is at hand is no promise: that would cost several times as much.
+      resolve: ({ gid, flags }, args, { load }) => {
         const messageType = messageTypeArgument(args.messageType);
-        if (messageType === 0) return namedLevels(levelsOf(flags));
-        const levels = (await load.types.load(gid)).get(messageType);
-        return levels ? namedLevels({ ...levels, pub: 2, sub: 2, list: 2 }) : null;
+        return messageType === 0 ? namedLevels(levelsOf(flags)) : levelsOfType(load, gid, messageType);
       },
     }),
     messageTypes: t.field({
       type: ['Int'],
-      description: 'The message types that have a set of their own, in ascending order.',
+      description: `The message types that have a set of their own, in ascending order; at most 1,000. ${WEIGHS.messageTypes}`,
+      extensions: MESSAGE_TYPES,
       resolve: async ({ gid }, _, { load }) => [...(await load.types.load(gid)).keys()],
     }),
     storesMessages: t.boolean({
@@ -98,17 +105,17 @@ builder.node(GroupRef, {
     memberCount: t.exposeInt('memberCount', { description: 'The exact number of members.' }),
     members: t.field({
       type: MemberConnection,
-      description: 'Its members.',
+      description: `Its members. ${WEIGHS.page}`,
       args: memberPageArgs,
-      complexity: pageComplexity,
-      resolve: async ({ gid }, args, { load }) => connectionOf(await load.members(gid, args)),
+      extensions: PAGE,
+      resolve: async ({ gid }, args, { load }) => connectionOf(await load.members(gid, args), load),
     }),
     member: t.field({
       type: MemberRef,
       nullable: true,
-      description: 'One member; null: the address is not a member.',
+      description: `One member; null: the address is none. ${WEIGHS.lookUp}`,
       args: { address: t.arg.string({ required: true, description: 'The address.' }) },
-      complexity: NODE,
+      extensions: NODE,
       resolve: async ({ gid }, { address }, { load }) => {
         const problem = addressProblem(address);
         if (problem) invalid(['address'], problem);
@@ -118,9 +125,8 @@ builder.node(GroupRef, {
     viewerMember: t.field({
       type: MemberRef,
       nullable: true,
-      description:
-        "The viewer's own membership, with its permissions and rights; null for an application, which is not a member.",
-      complexity: NODE,
+      description: `The viewer's own membership, with its permissions and rights; null: an application, which is no member. ${WEIGHS.lookUp}`,
+      extensions: NODE,
       resolve: async ({ gid }, _, { viewer: { address }, load }) =>
         address === null ? null : ((await load.member.load({ gid, address })) ?? null),
     }),
@@ -146,7 +152,7 @@ export const GroupConnection = builder.connectionObject(
 const GroupFilter = builder.inputType('GroupFilter', {
   description: 'Which groups are listed: those that match every field that is given.',
   fields: (t) => ({
-    nameContains: t.string({ description: 'A part of the name, 3 to 100 characters, in any case.' }),
+    nameContains: t.string({ description: `A part of the name, 3 to 100 characters, in any case. ${WEIGHS.nameContains}` }),
     member: t.string({ description: 'An address: the groups that it is a member of.' }),
     state: t.field({ type: GroupStateType, description: 'The groups in this state.' }),
   }),
@@ -182,7 +188,7 @@ export const groupPageArgs = builder.args((t) => ({
 /** A page of groups, put into the loaders: fields of members must not read again a group that may be deleted meanwhile. */
 export function groupConnection(page: Page<Group>, load: Loaders) {
   for (const group of page.items) load.group.prime(group.gid, group);
-  return connectionOf(page);
+  return connectionOf(page, load);
 }
 
 export async function groupPage(args: GroupPageArgs, { db, viewer, load }: Context) {
@@ -195,9 +201,9 @@ builder.queryFields((t) => ({
   group: t.field({
     type: GroupRef,
     nullable: true,
-    description: 'One group; null: it does not exist, or the viewer may not see it.',
+    description: `One group; null: it does not exist, or the viewer may not see it. ${WEIGHS.lookUp}`,
     args: { gid: t.arg.id(gidArg) },
-    complexity: NODE,
+    extensions: NODE,
     resolve: async (_, { gid }, { viewer, load }) => {
       requireScope(viewer, 'READ');
       return (await load.group.load(readGid(gid).number)) ?? null;
@@ -205,9 +211,9 @@ builder.queryFields((t) => ({
   }),
   groups: t.field({
     type: GroupConnection,
-    description: 'The groups that the viewer sees.',
+    description: `The groups that the viewer sees. ${WEIGHS.page}`,
     args: groupPageArgs,
-    complexity: pageComplexity,
+    extensions: GROUP_PAGE,
     resolve: async (_, args, context) => {
       requireScope(context.viewer, 'READ');
       return groupPage(args, context);
@@ -216,13 +222,13 @@ builder.queryFields((t) => ({
   groupGetMembers: t.field({
     type: MemberConnection,
     nullable: true,
-    description: "A group's members; null: the group does not exist, or the viewer may not see it.",
+    description: `A group's members; null: the group does not exist, or the viewer may not see it. ${WEIGHS.page}`,
     args: { gid: t.arg.id(gidArg), ...memberPageArgs },
-    complexity: pageComplexity,
+    extensions: PAGE,
     resolve: async (_, { gid, ...args }, { viewer, load }) => {
       requireScope(viewer, 'READ');
       const group: Group | undefined = await load.group.load(readGid(gid).number);
-      return group ? connectionOf(await load.members(group.gid, args)) : null;
+      return group ? connectionOf(await load.members(group.gid, args), load) : null;
     },
   }),
 }));

@@ -3,7 +3,8 @@ import type { ChangeKind } from '../changes/log/records.ts';
 import { builder } from './builder.ts';
 import { GroupChange, GroupChangeKindType } from './changes.ts';
 import { connectionOf } from './connection.ts';
-import { pageComplexity } from './limits.ts';
+import { PAGE } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { GroupRef } from './refs.ts';
 
 const GroupChangeConnection = builder.connectionObject(
@@ -43,13 +44,13 @@ function wholeKinds({ fieldNodes, fragments }: GraphQLResolveInfo): ChangeKind[]
 builder.objectFields(GroupRef, (t) => ({
   changes: t.field({
     type: GroupChangeConnection,
-    description:
-      'The change records that are still kept, oldest first: who did what, when. For a user they begin with the one that added it. `last` returns the latest.',
+    description: `The change records that are still kept, oldest first: who did what, when. For a user they begin with the one that added it. \`last\` gives the latest. ${WEIGHS.page}`,
     args: {
       ...t.arg.connectionArgs(),
       kinds: t.arg({ type: [GroupChangeKindType], description: 'Only records of these kinds; all if left out.' }),
     },
-    complexity: pageComplexity,
-    resolve: async ({ gid }, args, { load }, info) => connectionOf(await load.changes(gid, { ...args, whole: wholeKinds(info) })),
+    extensions: PAGE,
+    resolve: async ({ gid }, args, { load }, info) =>
+      connectionOf(await load.changes(gid, { ...args, whole: wholeKinds(info) }), load),
   }),
 }));

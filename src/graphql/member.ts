@@ -8,6 +8,8 @@ import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
 import type { Loaders } from './context.ts';
 import { AdminRights, MemberPermissionsType } from './permissions.ts';
+import { BY_MESSAGE_TYPE, LOADED, RIGHTS_OF_MEMBER } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { GroupRef, MemberRef, OrderDirection } from './refs.ts';
 
 /** The group and the address in a member's id. A missing address becomes '', which no member has. */
@@ -22,6 +24,10 @@ async function loadMember({ gid, address }: MemberKey, load: Loaders): Promise<M
   return group && !addressProblem(address) ? load.member.load({ gid, address }) : undefined;
 }
 
+async function permissionsOfEntry(load: Loaders, { gid, address, permissions }: Member, messageType: number) {
+  return entryPermissions(permissions, await load.entry.load({ gid, address, messageType }));
+}
+
 builder.node(MemberRef, {
   description: 'An address in a group, with its own permissions and rights. Visible to viewers that see the group.',
   id: { resolve: ({ gid, address }) => `${gid}:${address}`, parse: parseKey },
@@ -30,7 +36,8 @@ builder.node(MemberRef, {
     address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters, case-sensitive." }),
     group: t.field({
       type: GroupRef,
-      description: 'The group that it is a member of.',
+      description: `The group that it is a member of. ${WEIGHS.loaded}`,
+      extensions: LOADED,
       resolve: async ({ gid }, _, { load }) => {
         const group = await load.group.load(gid);
         if (!group) throw new GroupNotFoundError(gid);
@@ -39,7 +46,7 @@ builder.node(MemberRef, {
     }),
     permissions: t.field({
       type: MemberPermissionsType,
-      description: "Its own permissions. They count if the group's level, or that of the message type, is SELECTED.",
+      description: `Its own permissions. They count where the group's level, or that of the message type, is SELECTED. ${WEIGHS.byMessageType}`,
       args: {
         messageType: t.arg.int({
           defaultValue: 0,
@@ -47,16 +54,19 @@ builder.node(MemberRef, {
             '0: its own; above 0: those of its entry for that message type; without an entry `send` and `recv` are false.',
         }),
       },
-      resolve: async (member, args, { load }) => {
+      extensions: BY_MESSAGE_TYPE,
+      // What is at hand is no promise: that would cost several times as much.
+      resolve: (member, args, { load }) => {
         const messageType = messageTypeArgument(args.messageType);
-        if (messageType === 0) return permissionsOf(member.permissions);
-        return entryPermissions(
-          member.permissions,
-          await load.entry.load({ gid: member.gid, address: member.address, messageType }),
-        );
+        return messageType === 0 ? permissionsOf(member.permissions) : permissionsOfEntry(load, member, messageType);
       },
     }),
-    admin: t.field({ type: AdminRights, description: 'What it may do to the group.', resolve: ({ rights }) => rightsOf(rights) }),
+    admin: t.field({
+      type: AdminRights,
+      description: `What it may do to the group. ${WEIGHS.rights}`,
+      extensions: RIGHTS_OF_MEMBER,
+      resolve: ({ rights }) => rightsOf(rights),
+    }),
     joinedAt: t.expose('joinedAt', { type: 'DateTime', description: 'When it became a member.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When its permissions, rights or entries last changed.' }),
   }),

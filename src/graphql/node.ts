@@ -2,7 +2,8 @@ import { decodeGlobalID } from '@pothos/plugin-relay';
 import { requireScope } from '../access/viewer.ts';
 import { invalid } from '../model/issues.ts';
 import type { Context } from './context.ts';
-import { NODE } from './limits.ts';
+import { NODE, NODES } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 
 const MAX_IDS = 1_000;
 
@@ -31,18 +32,18 @@ function decodeNodeId(globalId: string): NodeId {
 export const NODE_OPTIONS = {
   decodeGlobalID: decodeNodeId,
   nodeQueryOptions: {
-    description: 'The object with this id; null: it does not exist, or the viewer may not see it.',
+    description: `The object with this id; null: there is none, or the viewer may not see it. ${WEIGHS.lookUp}`,
     args: { id: { description: 'The `id` of an object.' } },
-    complexity: NODE,
+    extensions: NODE,
     resolve: (_: unknown, { id }: { id: NodeId }, { viewer }: Context, __: unknown, resolveNode: (id: NodeId) => unknown) => {
       requireScope(viewer, 'READ');
       return resolveNode(id);
     },
   },
   nodesQueryOptions: {
-    description: 'The objects with these ids, in their order; null for one that does not exist, or that the viewer may not see.',
+    description: `The objects with these ids, in their order; null where there is none, or the viewer may not see it. ${WEIGHS.nodes}`,
     args: { ids: { description: 'The ids of objects, at most 1,000.' } },
-    complexity: ({ ids }: { ids: readonly unknown[] }) => ({ field: ids.length * NODE, multiplier: ids.length }),
+    extensions: NODES,
     resolve: (
       _: unknown,
       { ids }: { ids: NodeId[] },

@@ -6,8 +6,9 @@ import { connectionOf } from './connection.ts';
 import { PermissionDecision } from './decisions.ts';
 import { ErrorInterface } from './errors.ts';
 import { result, withFreshLoaders } from './group-mutations.ts';
-import { NODE, pageComplexity } from './limits.ts';
 import { MemberConnection } from './member.ts';
+import { NODE, PAGE } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { MemberRef } from './refs.ts';
 
 const GroupRouteMessageInput = builder.inputType('GroupRouteMessageInput', {
@@ -42,18 +43,17 @@ const RoutedMessageType = builder.objectRef<RoutedMessage>('RoutedMessage').impl
     receiver: t.field({
       type: MemberRef,
       nullable: true,
-      description:
-        'The one receiver in a round-robin group; null: the group is not round-robin, or no member can be chosen now, and then `recipients` is empty.',
-      complexity: NODE,
+      description: `The one receiver of a round-robin group; null: the group is none, or nobody can be chosen now, and then \`recipients\` is empty. ${WEIGHS.lookUp}`,
+      extensions: NODE,
       resolve: ({ receiver }) => receiver ?? null,
     }),
     recipients: t.field({
       type: MemberConnection,
-      description:
-        'The first page of the members that receive it, by address, without the sender; in a round-robin group only the receiver. Further pages come from `Group.allowed(action: RECV, messageType:, except:, after:)` with the cursors of this one: do not route again for a page.',
+      description: `The first page of those who receive it, by address, without the sender; of a round-robin group only the receiver. Further pages come from \`Group.allowed(action: RECV, messageType:, except:, after:)\` with the cursors of this one: nobody routes again for a page. ${WEIGHS.page}`,
       args: { first: t.arg.int({ description: 'How many, 1 to 1,000; default 50.' }) },
-      complexity: pageComplexity,
-      resolve: async (routed, { first }, { db, viewer }) => connectionOf(await recipientsOf(db, viewer, routed, first)),
+      extensions: PAGE,
+      resolve: async (routed, { first }, { db, viewer, load }) =>
+        connectionOf(await recipientsOf(db, viewer, routed, first), load),
     }),
   }),
 });

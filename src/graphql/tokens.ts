@@ -3,7 +3,8 @@ import { pageTokens } from '../access/read-tokens.ts';
 import { InvalidInputError, NotAllowedError, TokenNotFoundError } from '../model/errors.ts';
 import { builder } from './builder.ts';
 import { connectionOf } from './connection.ts';
-import { pageComplexity } from './limits.ts';
+import { PAGE } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { ScopeType, TokenType } from './viewer.ts';
 
 export const TokenConnection = builder.connectionObject(
@@ -56,14 +57,13 @@ const TokenRevokeAllPayload = builder.objectRef<{ revoked: number }>('TokenRevok
 builder.queryFields((t) => ({
   tokens: t.field({
     type: TokenConnection,
-    description:
-      "The app's tokens that are neither revoked nor expired, in the order of their creation; never their secrets. For application tokens with the scope TOKENS, which needs no READ here.",
+    description: `The app's tokens that are neither revoked nor expired, in the order in which they were made; never their secrets. For application tokens with the scope TOKENS, which needs no READ here. ${WEIGHS.page}`,
     args: {
       ...t.arg.connectionArgs(),
       filter: t.arg({ type: TokenFilter, description: 'Which tokens; all if left out.' }),
     },
-    complexity: pageComplexity,
-    resolve: async (_, args, { db, viewer }) => connectionOf(await pageTokens(db, viewer, args)),
+    extensions: PAGE,
+    resolve: async (_, args, { db, viewer, load }) => connectionOf(await pageTokens(db, viewer, args), load),
   }),
 }));
 

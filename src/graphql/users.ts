@@ -7,7 +7,8 @@ import { addressProblem } from '../model/text.ts';
 import { builder } from './builder.ts';
 import { connectionOf } from './connection.ts';
 import { GroupConnection, groupConnection, groupPageArgs } from './group.ts';
-import { NODE, pageComplexity } from './limits.ts';
+import { GROUP_PAGE, NODE, PAGE } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { TokenConnection } from './tokens.ts';
 
 const UserRef = builder.objectRef<User>('User');
@@ -25,10 +26,9 @@ builder.node(UserRef, {
     active: t.exposeBoolean('active', { description: 'Whether it has a token that is neither revoked nor expired.' }),
     groups: t.field({
       type: GroupConnection,
-      description:
-        'The groups that it is a member of. With `filter: { member }` those that both are in. Needs the scope READ, too.',
+      description: `The groups that it is a member of. With \`filter: { member }\` those that both are in. Needs the scope READ, too. ${WEIGHS.page}`,
       args: groupPageArgs,
-      complexity: pageComplexity,
+      extensions: GROUP_PAGE,
       resolve: async ({ address }, args, { viewer, load }) => {
         requireScope(viewer, 'READ');
         return groupConnection(await load.groupsOf(address, args), load);
@@ -36,10 +36,10 @@ builder.node(UserRef, {
     }),
     tokens: t.field({
       type: TokenConnection,
-      description: 'Its tokens that are neither revoked nor expired, in the order in which they were made.',
+      description: `Its tokens that are neither revoked nor expired, in the order in which they were made. ${WEIGHS.page}`,
       args: t.arg.connectionArgs(),
-      complexity: pageComplexity,
-      resolve: async ({ address }, args, { load }) => connectionOf(await load.tokensOf(address, args)),
+      extensions: PAGE,
+      resolve: async ({ address }, args, { load }) => connectionOf(await load.tokensOf(address, args), load),
     }),
   }),
 });
@@ -74,21 +74,20 @@ const UserDelPayload = builder.objectRef<DeletedUser>('UserDelPayload').implemen
 builder.queryFields((t) => ({
   users: t.field({
     type: UserConnection,
-    description:
-      "The app's users, by address. For application tokens with the scope TOKENS, which needs no READ here but for their groups.",
+    description: `The app's users, by address. For application tokens with the scope TOKENS, which needs no READ here except for their groups. ${WEIGHS.page}`,
     args: {
       ...t.arg.connectionArgs(),
       filter: t.arg({ type: UserFilter, description: 'Which users; all where it is left out.' }),
     },
-    complexity: pageComplexity,
-    resolve: async (_, args, { db, viewer }) => connectionOf(await pageUsers(db, viewer, args)),
+    extensions: PAGE,
+    resolve: async (_, args, { db, viewer, load }) => connectionOf(await pageUsers(db, viewer, args), load),
   }),
   user: t.field({
     type: UserRef,
     nullable: true,
-    description: 'One user; null: the address has, and had, no token. For application tokens with the scope TOKENS.',
+    description: `One user; null: the address has, and had, no token. For application tokens with the scope TOKENS. ${WEIGHS.lookUp}`,
     args: { address: t.arg.string({ required: true, description: 'Its address.' }) },
-    complexity: NODE,
+    extensions: NODE,
     resolve: async (_, { address }, { viewer, load }) => {
       requireTokens(viewer);
       const problem = addressProblem(address);

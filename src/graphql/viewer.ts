@@ -3,7 +3,8 @@ import { requireScope, SCOPES, type Scope, type Viewer, type ViewerToken } from 
 import { builder } from './builder.ts';
 import { forEachName } from './each.ts';
 import { GroupConnection, groupPage, groupPageArgs } from './group.ts';
-import { pageComplexity } from './limits.ts';
+import { GROUP_PAGE, priced } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 
 const SCOPE_DESCRIPTIONS: Record<Scope, string> = {
   READ: 'Queries and subscriptions. The fields of a payload need no READ.',
@@ -16,6 +17,8 @@ export const ScopeType = builder.enumType('Scope', {
   description: 'What a token may be used for.',
   values: forEachName(SCOPES, (scope) => ({ value: scope, description: SCOPE_DESCRIPTIONS[scope] })),
 });
+
+const SCOPE_LIST = priced({ items: SCOPES.length });
 
 const App = builder.objectRef<{ id: number; name: string }>('App').implement({
   description: 'A tenant: groups, members and tokens belong to one app, and apps cannot see each other.',
@@ -34,7 +37,12 @@ export const TokenType = builder.objectRef<ViewerToken>('Token').implement({
       nullable: true,
       description: 'The user that it is for; null: an application token.',
     }),
-    scopes: t.field({ type: [ScopeType], description: 'Its scopes.', resolve: ({ scopes }) => [...scopes] }),
+    scopes: t.field({
+      type: [ScopeType],
+      description: 'What it is for.',
+      extensions: SCOPE_LIST,
+      resolve: ({ scopes }) => [...scopes],
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it expires; null: never.' }),
     lastUsedAt: t.expose('lastUsedAt', {
@@ -50,14 +58,18 @@ const ViewerType = builder.objectRef<Viewer>('Viewer').implement({
   fields: (t) => ({
     app: t.field({ type: App, description: 'The app.', resolve: ({ appId, appName }) => ({ id: appId, name: appName }) }),
     address: t.exposeString('address', { nullable: true, description: "The user's address; null: an application token." }),
-    scopes: t.field({ type: [ScopeType], description: 'The scopes of the token.', resolve: ({ scopes }) => [...scopes] }),
+    scopes: t.field({
+      type: [ScopeType],
+      description: 'What the token is for.',
+      extensions: SCOPE_LIST,
+      resolve: ({ scopes }) => [...scopes],
+    }),
     token: t.field({ type: TokenType, description: 'The token itself.', resolve: (viewer, _, { db }) => findToken(db, viewer) }),
     groups: t.field({
       type: GroupConnection,
-      description:
-        'The groups that the viewer sees: for an application all groups of its app, for a user those that it is a member of.',
+      description: `The groups that the viewer sees: an application all of its app, a user those that it is a member of. ${WEIGHS.page}`,
       args: groupPageArgs,
-      complexity: pageComplexity,
+      extensions: GROUP_PAGE,
       resolve: (_, args, context) => groupPage(args, context),
     }),
   }),

@@ -18,6 +18,8 @@ import { builder } from './builder.ts';
 import { ChangedMember, GroupChange } from './changes.ts';
 import { type Context, createLoaders, type Loaders } from './context.ts';
 import { forEachName } from './each.ts';
+import { LOADED } from './price/field-price.ts';
+import { WEIGHS } from './price/weights.ts';
 import { GroupRef } from './refs.ts';
 
 const KIND_DESCRIPTIONS: Record<MembershipChangeKind, string> = {
@@ -44,7 +46,8 @@ const MembershipChange = builder.objectRef<MembershipEvent>('MembershipChange').
     group: t.field({
       type: GroupRef,
       nullable: true,
-      description: 'The group as it is now; null on READY and CHECKPOINT, or if the viewer may not see it now.',
+      description: `The group as it is now; null where there is none, or for whom may not see it now. ${WEIGHS.loaded}`,
+      extensions: LOADED,
       resolve: async ({ gid }, _, { load }) => (gid === null ? null : ((await load.group.load(gid)) ?? null)),
     }),
     member: t.field({

@@ -15,8 +15,8 @@ import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useGraphiqlCaching } from './yoga/graphiql-caching.ts';
-import { useListLimit } from './yoga/list-limit.ts';
 import { useLogging } from './yoga/logging.ts';
+import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
 import { useVariableIssues } from './yoga/variables.ts';
@@ -25,7 +25,7 @@ export interface GraphQLDeps {
   db: Database;
   log: Logger;
   hub: WatchHub;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production'>;
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof PriceLimits | 'maxTokens'>;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
@@ -82,8 +82,8 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
       useCors(config.allowedOrigins),
       useAuthentication(authenticate, config.production),
       useRequestBody(config.bodyLimit),
-      useDocumentSize(),
-      useListLimit(),
+      useDocumentSize(config),
+      usePrice(config),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
       useGraphiqlCaching(),

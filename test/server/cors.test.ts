@@ -39,7 +39,7 @@ describe('allowed:', () => {
     expect(preflight.headers).toMatchObject({
       'access-control-allow-origin': origin,
       'access-control-allow-methods': 'GET, POST',
-      'access-control-allow-headers': 'Authorization, Content-Type, Last-Event-ID, X-Request-Id',
+      'access-control-allow-headers': 'Authorization, Content-Type, Last-Event-ID, X-Request-Id, X-Rollcall-Cost',
       'access-control-max-age': '3600',
     });
     for (const answer of answers) {

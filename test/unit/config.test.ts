@@ -34,6 +34,12 @@ test('every setting has a default', () => {
     allowedOrigins: undefined,
     opEndpoint: 'on',
     bodyLimit: 32 * MIB,
+    maxFields: 100_000,
+    maxNodes: 100_000,
+    maxDepth: 12,
+    maxLists: 200,
+    maxTokens: 150_000,
+    responseLimit: 16 * MIB,
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
     production: false,
@@ -42,7 +48,8 @@ test('every setting has a default', () => {
 
 test('a setting that is empty or blank is not set', () => {
   const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'DIRECT_DATABASE_URL', 'DATABASE_POOL_SIZE', 'LOG_LEVEL'];
-  const more = ['ALLOWED_ORIGINS', 'OP_ENDPOINT', 'BODY_LIMIT', 'STATEMENT_TIMEOUT', 'TRANSACTION_TIMEOUT'];
+  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'MAX_TOKENS', 'RESPONSE_LIMIT'];
+  const more = [...limits, 'ALLOWED_ORIGINS', 'OP_ENDPOINT', 'BODY_LIMIT', 'STATEMENT_TIMEOUT', 'TRANSACTION_TIMEOUT'];
   expect(readConfig(Object.fromEntries([...names, ...more].map((name) => [name, ' '])))).toEqual(readConfig({}));
   expect(readConfig(Object.fromEntries([...names, ...more, 'APP_TOKEN', 'NODE_ENV'].map((name) => [name, ''])))).toEqual(
     readConfig({}),
@@ -86,6 +93,12 @@ describe('what is taken', () => {
     [{ BODY_LIMIT: '64 kib' }, { bodyLimit: 65_536 }],
     [{ BODY_LIMIT: '5MiB' }, { bodyLimit: 5 * MIB }],
     [{ BODY_LIMIT: '1 GiB' }, { bodyLimit: 1024 * MIB }],
+    [{ MAX_FIELDS: '1000' }, { maxFields: 1_000 }],
+    [{ MAX_NODES: '1' }, { maxNodes: 1 }],
+    [{ MAX_DEPTH: '200' }, { maxDepth: 200 }],
+    [{ MAX_LISTS: '10000' }, { maxLists: 10_000 }],
+    [{ MAX_TOKENS: '1000' }, { maxTokens: 1_000 }],
+    [{ RESPONSE_LIMIT: '1 MiB' }, { responseLimit: MIB }],
     [{ STATEMENT_TIMEOUT: '0.1' }, { statementTimeout: 100 }],
     [{ STATEMENT_TIMEOUT: '1.001' }, { statementTimeout: 1001 }],
     [{ TRANSACTION_TIMEOUT: '3600' }, { transactionTimeout: 3_600_000 }],
@@ -111,6 +124,12 @@ describe('a wrong value is refused with the name of the setting and what is allo
       ['STATEMENT_TIMEOUT', 'TRANSACTION_TIMEOUT'].map((name) => [name, value, `${name} ${TIME}`] as const),
     ),
     ...['0s', '3651d', '30', 'd', '1w', '-1d'].map((value) => ['CHANGES_RETENTION', value, KEPT] as const),
+    ['MAX_FIELDS', '999', 'MAX_FIELDS must be a whole number from 1000 to 100000000'],
+    ['MAX_NODES', '0', 'MAX_NODES must be a whole number from 1 to 100000000'],
+    ['MAX_DEPTH', '201', 'MAX_DEPTH must be a whole number from 1 to 200'],
+    ['MAX_LISTS', '1e3', 'MAX_LISTS must be a whole number from 1 to 10000'],
+    ['MAX_TOKENS', '999', 'MAX_TOKENS must be a whole number from 1000 to 10000000'],
+    ['RESPONSE_LIMIT', '1', 'RESPONSE_LIMIT must be a size from 1 KiB to 1 GiB, in bytes or like "32 MiB"'],
     ['CHECKPOINT_INTERVAL', '0', `CHECKPOINT_INTERVAL ${TIME}`],
     ['LOG_LEVEL', 'loud', `LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`],
     ['LOG_LEVEL', 'INFO', `LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`],

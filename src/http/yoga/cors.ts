@@ -1,7 +1,7 @@
 import type { Plugin } from 'graphql-yoga';
 import { isAllowedOrigin, preflightHeaders } from '../cors.ts';
 
-const PREFLIGHT = preflightHeaders('GET, POST', 'Authorization, Content-Type, Last-Event-ID, X-Request-Id');
+const PREFLIGHT = preflightHeaders('GET, POST', 'Authorization, Content-Type, Last-Event-ID, X-Request-Id, X-Rollcall-Cost');
 
 /**
  * Lets browser pages of the allowed origins call the gateway; without a list, pages from this machine. Tokens travel in a

@@ -12,17 +12,23 @@ const LIMITS = {
   MAX_NAMES: { max: MAX_NAMES, what: 'has too many fields and other names' },
 };
 
-type Limit = keyof typeof LIMITS;
+type Limit = keyof typeof LIMITS | 'MAX_TOKENS';
 
-/** The limit that a document passes first, found without parsing it. What is broken is the parser's business. */
-export function limitPassedBy(document: string): Limit | undefined {
+/**
+ * The limit that a document passes first, found without parsing it. What is broken is the parser's business.
+ * @param maxTokens names, values and signs; and lines, since each may be a comment, of which the lexer makes tokens too
+ */
+export function limitPassedBy(document: string, maxTokens: number): Limit | undefined {
+  if (hasMoreLines(document, maxTokens)) return 'MAX_TOKENS';
   const lexer = new Lexer(new Source(document));
   let depth = 0;
   let inArguments = 0;
   let definitions = 0;
   let names = 0;
+  let tokens = 0;
   try {
     for (let token = unlinked(lexer.advance()); token.kind !== TokenKind.EOF; token = unlinked(lexer.advance())) {
+      if (++tokens > maxTokens) return 'MAX_TOKENS';
       switch (token.kind) {
         case TokenKind.BRACE_L:
         case TokenKind.BRACKET_L:
@@ -47,6 +53,14 @@ export function limitPassedBy(document: string): Limit | undefined {
   return undefined;
 }
 
+function hasMoreLines(document: string, max: number): boolean {
+  let lines = 0;
+  for (const end of ['\n', '\r']) {
+    for (let at = document.indexOf(end); at >= 0; at = document.indexOf(end, at + 1)) if (++lines > max) return true;
+  }
+  return false;
+}
+
 /** A token without the one before it: otherwise the last one read would keep all of them. */
 function unlinked(token: Token & { prev: Token | null }): Token {
   token.prev = null;
@@ -57,13 +71,14 @@ function unlinked(token: Token & { prev: Token | null }): Token {
  * Refuses documents that would be costly to parse and validate, before either: both call themselves for what is nested, or
  * spread from fragment to fragment, and compare fields with each other.
  */
-export function useDocumentSize(): Plugin {
+export function useDocumentSize({ maxTokens }: { maxTokens: number }): Plugin {
+  const limits = { ...LIMITS, MAX_TOKENS: { max: maxTokens, what: 'has too many words, signs or lines' } };
   return {
     onParse({ params }) {
-      const limit = limitPassedBy(String(params.source));
+      const limit = limitPassedBy(String(params.source), maxTokens);
       if (!limit) return;
-      const { max, what } = LIMITS[limit];
-      throw limitExceeded(limit, max, `The operation ${what}; at most ${max} are allowed`, 400);
+      const { max, what } = limits[limit];
+      throw limitExceeded(limit, max, `The operation ${what}; at most ${max} are allowed`, { status: 400 });
     },
   };
 }

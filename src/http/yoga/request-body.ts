@@ -14,7 +14,8 @@ interface ServerContext {
  * too long. A body or parameters that cannot be read are the caller's mistake: 400, without repeating what was sent.
  */
 export function useRequestBody(limit: number): Plugin<Record<string, unknown>, ServerContext> {
-  const tooLarge = () => limitExceeded('BODY_LIMIT', limit, `The body of a request may have at most ${limit} bytes`, 413);
+  const tooLarge = () =>
+    limitExceeded('BODY_LIMIT', limit, `The body of a request may have at most ${limit} bytes`, { status: 413 });
   return {
     onRequestParse({ request, serverContext, requestParser, setRequestParser }) {
       if (announcesMore(request.headers.get('content-length'), limit)) throw tooLarge();
