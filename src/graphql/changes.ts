@@ -132,10 +132,8 @@ function typeNameOf(event: ChangeEvent): string {
   return { snapshot: 'GroupSnapshot', ready: 'Ready', checkpoint: 'Checkpoint' }[event.type];
 }
 
-/** Half of a record's maximum: a record has only one of these lists, though an operation selects all, and pages of 50 must fit. */
-const MEMBERS = priced({ items: MEMBERS_A_RECORD / 2, nodes: true });
-/** A part of a snapshot. */
-const SNAPSHOT_MEMBERS = priced({ items: MEMBERS_A_RECORD, nodes: true });
+/** The most that a record has, and a part of a snapshot. */
+const MEMBERS = priced({ items: MEMBERS_A_RECORD, nodes: true });
 /** The names of what changed: every field of GroupSettings, and those of one message type. */
 const CHANGED = priced({ items: 50 });
 
@@ -278,7 +276,7 @@ builder.objectRef<Snapshot>('GroupSnapshot').implement({
     members: t.field({
       type: [ChangedMember],
       description: 'Members and their entries for message types, together at most 1,000.',
-      extensions: SNAPSHOT_MEMBERS,
+      extensions: MEMBERS,
       resolve: ({ members }, _, { load }) => load.pace.of(members),
     }),
   }),
