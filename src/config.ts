@@ -35,6 +35,10 @@ export interface Config {
   transactionTimeout: number;
   /** NODE_ENV=production: a request without a valid token is refused before its body is read. */
   production: boolean;
+  /** Whether browsers get GraphiQL's page. */
+  graphiql: boolean;
+  /** Who may ask for the schema: everybody, who has an application token, or nobody. */
+  introspection: IntrospectionMode;
   /** Started by `npm start`. */
   underNpm: boolean;
 }
@@ -44,6 +48,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const OP_ENDPOINT_MODES = ['on', 'post', 'off'] as const;
 export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
+
+export const INTROSPECTION_MODES = ['on', 'app', 'off'] as const;
+export type IntrospectionMode = (typeof INTROSPECTION_MODES)[number];
 
 /** A setting has a value that it cannot have. The message names it and says what is allowed. */
 export class ConfigError extends Error {
@@ -64,6 +71,10 @@ export function readConfig(env: Environment = process.env): Config {
     // A token or a password must not reach a log.
     const shown = /TOKEN|URL/.test(name) ? '' : ` It is ${JSON.stringify(env[name])}.`;
     throw new ConfigError(`${name} must be ${allowed}.${shown}`);
+  };
+  const choice = <Choice extends string>(name: string, fallback: Choice, choices: readonly Choice[]) => {
+    const value = (text(name) ?? fallback) as Choice;
+    return choices.includes(value) ? value : fail(name, `one of ${choices.join(', ')}`);
   };
   const integer = (name: string, fallback: number, min: number, max: number) => {
     const value = text(name);
@@ -104,10 +115,7 @@ export function readConfig(env: Environment = process.env): Config {
   if (appToken !== undefined && !/^[\x21-\x7e]{32,200}$/.test(appToken)) {
     fail('APP_TOKEN', '32 to 200 printable ASCII characters without a space');
   }
-  const logLevel = (text('LOG_LEVEL') ?? 'info') as LogLevel;
-  if (!LOG_LEVELS.includes(logLevel)) fail('LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`);
-  const opEndpoint = (text('OP_ENDPOINT') ?? 'on') as OpEndpointMode;
-  if (!OP_ENDPOINT_MODES.includes(opEndpoint)) fail('OP_ENDPOINT', `one of ${OP_ENDPOINT_MODES.join(', ')}`);
+  const production = env['NODE_ENV'] === 'production';
   const allowedOrigins = text('ALLOWED_ORIGINS')
     ?.split(',')
     .map((origin) => origin.trim());
@@ -130,16 +138,18 @@ export function readConfig(env: Environment = process.env): Config {
     directDatabaseUrl,
     databasePoolSize: integer('DATABASE_POOL_SIZE', Math.max(10, availableParallelism() * 4), 1, 500),
     appToken,
-    logLevel,
+    logLevel: choice('LOG_LEVEL', 'info', LOG_LEVELS),
     allowedOrigins,
-    opEndpoint,
+    opEndpoint: choice('OP_ENDPOINT', 'on', OP_ENDPOINT_MODES),
     hintsUrl,
     changesRetention: days('CHANGES_RETENTION', 30),
     checkpointInterval: seconds('CHECKPOINT_INTERVAL', 30),
     bodyLimit: size('BODY_LIMIT', 32 * MIB),
     statementTimeout: seconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: seconds('TRANSACTION_TIMEOUT', 30),
-    production: env['NODE_ENV'] === 'production',
+    production,
+    graphiql: choice('GRAPHIQL', production ? 'off' : 'on', ['on', 'off']) === 'on',
+    introspection: choice('INTROSPECTION', production ? 'app' : 'on', INTROSPECTION_MODES),
     underNpm: env['npm_lifecycle_event'] !== undefined,
   };
 }

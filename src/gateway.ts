@@ -7,15 +7,17 @@ import { pendingMigrations, readMigrations } from './db/migrate.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { createGraphQLEndpoint } from './http/graphql-endpoint.ts';
 import { createHealth, createReadiness } from './http/health.ts';
+import { createNotFound } from './http/not-found.ts';
 import { createOpEndpoint } from './http/op-endpoint.ts';
 import { createRouter } from './http/router.ts';
 import { createServers, type Servers } from './http/server.ts';
+import { errorTexts } from './http/yoga/error-texts.ts';
 import { maskErrors } from './http/yoga/masking.ts';
 
 export interface GatewayDeps {
   db: Database;
   log: Logger;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'opEndpoint' | 'production'> & {
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'opEndpoint' | 'production'> & {
     watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
   };
 }
@@ -33,13 +35,15 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
   const hub = new WatchHub({ db, log, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
-  const shared = { db, log, config, hub, authenticate, mask: maskErrors(log) };
+  const told = errorTexts(!config.production);
+  const shared = { db, log, config, hub, authenticate, told, mask: maskErrors(log, told) };
   const graphql = createGraphQLEndpoint(shared);
   const { fetch, listener } = createRouter({
     health: createHealth(),
     readiness: createReadiness({ log, pendingMigrations: async () => pendingMigrations(db, await readMigrations()) }),
     ops: config.opEndpoint === 'off' ? undefined : createOpEndpoint(shared),
     graphql,
+    notFound: createNotFound(log),
   });
   return {
     fetch,

@@ -67,7 +67,7 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
 
   const url = urlOf(server.address() as AddressInfo);
   log.info({ url, database: db.kind }, 'listening');
-  if (secret) greet(url, secret);
+  if (secret) greet(url, secret, config.graphiql);
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {
@@ -111,10 +111,10 @@ function urlOf({ address, family, port }: AddressInfo): string {
 }
 
 /** The first start's token, shown this once, with something to try it with. */
-function greet(url: string, secret: string): void {
+function greet(url: string, secret: string, graphiql: boolean): void {
   const query = { query: '{ viewer { app { name } } }' };
   console.log(`
-Rollcall runs at ${url} (a browser shows GraphiQL there).
+Rollcall runs at ${url}${graphiql ? ' (a browser shows GraphiQL there)' : ''}.
 This is the application token of the app "default". It is shown this once:
 
   ${secret}

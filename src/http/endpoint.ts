@@ -14,6 +14,8 @@ export interface Incoming {
   /** What comes after the `?`, still encoded. */
   query: string;
   contentType: string;
+  /** The value of another header, whose name is in lower case; '' without. */
+  header(name: string): string;
   /** The whole body, to be read once; null for one of more than `limit` bytes. */
   readBody: (limit: number) => Promise<Buffer | null>;
 }
@@ -21,7 +23,8 @@ export interface Incoming {
 export interface Answer {
   status: number;
   headers: Record<string, string>;
-  text?: string;
+  /** Bytes are sent as they are, never copied. */
+  body?: string | Uint8Array<ArrayBuffer>;
 }
 
 export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
@@ -33,14 +36,19 @@ export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
     async fetch(request) {
       const { pathname: path, search } = new URL(request.url);
       const { method, headers: sent, body } = request;
-      const { status, headers, text } = await answerTo({
+      const {
+        status,
+        headers,
+        body: answer,
+      } = await answerTo({
         method,
         path,
         query: search.slice(1),
         contentType: sent.get('content-type') ?? '',
+        header: (name) => sent.get(name) ?? '',
         readBody: async (limit) => (body ? readBody(body, sent.get('content-length'), limit) : Buffer.alloc(0)),
       });
-      return new Response(method === 'HEAD' ? null : text, { status, headers });
+      return new Response(method === 'HEAD' ? null : answer, { status, headers });
     },
   };
 }
@@ -56,6 +64,7 @@ async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerRespo
       path,
       query,
       contentType: headers['content-type'] ?? '',
+      header: (name) => String(headers[name] ?? ''),
       readBody: (limit) => {
         reads = true;
         // The connection is still needed when a body is too long.
@@ -77,12 +86,12 @@ function splitUrl(url: string): [path: string, query: string] {
 }
 
 /** Sends an answer, but does not end it. */
-export function send(res: ServerResponse, { status, headers, text }: Answer): void {
+export function send(res: ServerResponse, { status, headers, body }: Answer): void {
   res.writeHead(status, headers);
-  if (text !== undefined) res.write(text);
+  if (body !== undefined) res.write(body);
 }
 
 /** An answer for people. */
 export function plain(status: number, text: string): Answer {
-  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }, text: `${text}\n` };
+  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }, body: `${text}\n` };
 }

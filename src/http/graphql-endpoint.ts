@@ -8,13 +8,14 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { createContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
-import { type Endpoint, plain, send } from './endpoint.ts';
-import { GRAPHIQL } from './graphiql.ts';
+import type { Endpoint } from './endpoint.ts';
+import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
 import { currentRequestId } from './request-id.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
-import { useGraphiqlCaching } from './yoga/graphiql-caching.ts';
+import { useErrorTexts } from './yoga/error-texts.ts';
+import { useIntrospection } from './yoga/introspection.ts';
 import { useListLimit } from './yoga/list-limit.ts';
 import { useLogging } from './yoga/logging.ts';
 import { useRequestBody } from './yoga/request-body.ts';
@@ -25,10 +26,12 @@ export interface GraphQLDeps {
   db: Database;
   log: Logger;
   hub: WatchHub;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production'>;
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production'>;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
+  /** What callers are told of an error of GraphQL. */
+  told: (error: GraphQLError) => GraphQLError;
 }
 
 /** A Yoga server with all its plugins, which answers for WebSockets too. */
@@ -40,24 +43,24 @@ export interface GraphQLEndpoint extends Endpoint {
   eventStreams: ReadonlySet<ServerResponse>;
 }
 
-/** GraphQL on `/graphql`, with GraphiQL for browsers; 404 on other paths. */
+/** GraphQL, with GraphiQL for browsers. */
 export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
   const eventStreams = new Set<ServerResponse>();
   const yoga = createYogaServer(deps, eventStreams);
+  const page = deps.config.graphiql ? createGraphiqlPage(deps.log) : undefined;
   return {
     yoga,
     eventStreams,
-    fetch: async (request) => yoga.fetch(request),
+    fetch: async (request) =>
+      page && asksForPage(request.method, request.headers.get('accept')) ? page.fetch(request) : yoga.fetch(request),
     listener(req, res) {
-      // Yoga makes a URL of them, and answers with a stack trace when it cannot.
-      if (URL.canParse(`http://${req.headers.host || 'gateway'}${req.url}`)) return void yoga(req, res);
-      send(res, plain(400, 'The URL or the Host header is malformed'));
-      res.end();
+      if (page && asksForPage(req.method, req.headers.accept)) return page.listener(req, res);
+      void yoga(req, res);
     },
   };
 }
 
-function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLDeps, eventStreams: Set<ServerResponse>) {
+function createYogaServer({ db, log, hub, config, authenticate, mask, told }: GraphQLDeps, eventStreams: Set<ServerResponse>) {
   return createYoga({
     schema,
     graphqlEndpoint: '/graphql',
@@ -67,8 +70,7 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
     maxRequestBodySize: false, // useRequestBody: Yoga's own copies every body
     multipart: false,
     maskedErrors: { maskError: mask },
-    graphiql: GRAPHIQL,
-    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options), // 9 MB
+    graphiql: false, // graphiql-page.ts
     context: ({ request }) =>
       createContext({
         db,
@@ -82,11 +84,12 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
       useCors(config.allowedOrigins),
       useAuthentication(authenticate, config.production),
       useRequestBody(config.bodyLimit),
+      useIntrospection(config.introspection),
+      useErrorTexts(told),
       useDocumentSize(),
       useListLimit(),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
-      useGraphiqlCaching(),
     ],
   });
 }

@@ -36,8 +36,8 @@ export function createOpEndpoint({ log, config, linger, ...deps }: OpEndpointDep
     const op = knownOp(outcome);
     if (error === 'SERVERERROR') log.error({ err: cause, requestId, op }, 'unexpected error');
     logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
-    const text = JSON.stringify(answerOf(outcome));
-    const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) };
-    return { status: 200, headers: { ...HEADERS, ...about, 'X-Request-Id': requestId }, text };
+    const answer = JSON.stringify(answerOf(outcome));
+    const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(answer)) };
+    return { status: 200, headers: { ...HEADERS, ...about, 'X-Request-Id': requestId }, body: answer };
   }, linger);
 }

@@ -1,4 +1,4 @@
-import type { Endpoint } from './endpoint.ts';
+import { createEndpoint, type Endpoint, plain } from './endpoint.ts';
 import { withRequestId } from './request-id.ts';
 
 export interface Endpoints {
@@ -7,9 +7,11 @@ export interface Endpoints {
   /** Absent where it is switched off. */
   ops: Endpoint | undefined;
   graphql: Endpoint;
+  notFound: Endpoint;
 }
 
 const ROUTES: ReadonlyMap<string, keyof Endpoints> = new Map([
+  ['/graphql', 'graphql'],
   ['/healthz', 'health'],
   ['/readyz', 'readiness'],
   ['/backend', 'ops'],
@@ -17,17 +19,28 @@ const ROUTES: ReadonlyMap<string, keyof Endpoints> = new Map([
   ['/api.php', 'ops'],
 ]);
 
-/** Has each request handled under its id, by the endpoint of its path; GraphQL's has all other paths, and knows what is none. */
+/** No browser is to take an answer for anything but what its type says. */
+const NOSNIFF = ['X-Content-Type-Options', 'nosniff'] as const;
+
+/** Yoga makes a URL of them, and answers with a stack trace when it cannot. */
+const MALFORMED = createEndpoint(() => plain(400, 'The URL or the Host header is malformed'));
+
+/** Has each request handled under its id, by the endpoint of its path, which has to be exact. */
 export function createRouter(endpoints: Endpoints): Endpoint {
-  const at = (path: string) => endpoints[ROUTES.get(path) ?? 'graphql'] ?? endpoints.graphql;
+  const at = (path: string) => endpoints[ROUTES.get(path) ?? 'notFound'] ?? endpoints.notFound;
   return {
     listener(req, res) {
-      const path = req.url?.split('?', 1)[0] ?? '';
-      withRequestId(req.headers['x-request-id']?.toString(), () => at(path).listener(req, res));
+      const url = req.url ?? '';
+      const wellFormed = URL.canParse(`http://${req.headers.host || 'gateway'}${url}`);
+      const endpoint = wellFormed ? at(url.split('?', 1)[0] as string) : MALFORMED;
+      res.setHeader(...NOSNIFF);
+      withRequestId(req.headers['x-request-id']?.toString(), () => endpoint.listener(req, res));
     },
     async fetch(request) {
       const { pathname } = new URL(request.url);
-      return withRequestId(request.headers.get('x-request-id'), () => at(pathname).fetch(request));
+      const response = await withRequestId(request.headers.get('x-request-id'), () => at(pathname).fetch(request));
+      response.headers.set(...NOSNIFF);
+      return response;
     },
   };
 }

@@ -37,6 +37,8 @@ test('every setting has a default', () => {
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
     production: false,
+    graphiql: true,
+    introspection: 'on',
   });
 });
 
@@ -89,7 +91,10 @@ describe('what is taken', () => {
     [{ STATEMENT_TIMEOUT: '0.1' }, { statementTimeout: 100 }],
     [{ STATEMENT_TIMEOUT: '1.001' }, { statementTimeout: 1001 }],
     [{ TRANSACTION_TIMEOUT: '3600' }, { transactionTimeout: 3_600_000 }],
-    [{ NODE_ENV: 'production' }, { production: true }],
+    [{ NODE_ENV: 'production' }, { production: true, graphiql: false, introspection: 'app' }],
+    [{ NODE_ENV: 'production', GRAPHIQL: 'on', INTROSPECTION: 'on' }, { production: true }],
+    [{ GRAPHIQL: 'off' }, { graphiql: false }],
+    [{ INTROSPECTION: 'off' }, { introspection: 'off' }],
     [{ NODE_ENV: 'development' }, { production: false }],
   ])('%o', (env, expected) => {
     expect(readConfig(env)).toEqual({ ...readConfig({}), ...expected });
@@ -118,6 +123,8 @@ describe('a wrong value is refused with the name of the setting and what is allo
       (value) => ['ALLOWED_ORIGINS', value, ORIGINS] as const,
     ),
     ...['ON', 'yes', '0'].map((value) => ['OP_ENDPOINT', value, 'OP_ENDPOINT must be one of on, post, off'] as const),
+    ['GRAPHIQL', 'yes', 'GRAPHIQL must be one of on, off'],
+    ['INTROSPECTION', 'yes', 'INTROSPECTION must be one of on, app, off'],
   ])('%s=%s', (name, value, message) => {
     expect(refusal({ [name]: value })).toBe(`${message}. It is ${JSON.stringify(value)}.`);
   });

@@ -7,14 +7,14 @@ import { currentRequestId } from '../request-id.ts';
  * What callers see of an error: our own as they are, those of GraphQL itself too; anything else is logged whole and
  * answered as INTERNAL_SERVER_ERROR with the id of the request.
  */
-export function maskErrors(log: Logger) {
+export function maskErrors(log: Logger, told: (error: GraphQLError) => GraphQLError) {
   return (error: unknown): GraphQLError => {
     const graphqlError = error instanceof GraphQLError ? error : undefined;
     const cause = graphqlError?.originalError ?? (graphqlError ? undefined : error);
-    if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return graphqlError;
+    if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return told(graphqlError);
     const place: GraphQLErrorOptions = { nodes: graphqlError?.nodes, path: graphqlError?.path };
     const known = publicError(cause);
-    if (known) return new GraphQLError(known.message, { ...place, extensions: known.extensions });
+    if (known) return told(new GraphQLError(known.message, { ...place, extensions: known.extensions }));
     const requestId = currentRequestId();
     log.error({ err: withoutValues(cause), requestId, path: graphqlError?.path }, 'unexpected error');
     return new GraphQLError('Something went wrong inside the gateway', {
