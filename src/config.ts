@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
-export interface Config {
+export interface Config extends Limits {
   /** TCP port, 0 to 65535; 0: any free one. */
   port: number;
   /** Address to listen on. */
@@ -52,6 +52,36 @@ export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
 export const INTROSPECTION_MODES = ['on', 'app', 'off'] as const;
 export type IntrospectionMode = (typeof INTROSPECTION_MODES)[number];
 
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** What callers may take of a gateway: of each limit its setting, default and unit. README's table has what each means. */
+export const LIMIT_SETTINGS = {
+  headersLimit: { name: 'HEADERS_LIMIT', size: 16 * KIB },
+  headersTimeout: { name: 'HEADERS_TIMEOUT', seconds: 10 },
+  bodyTimeout: { name: 'BODY_TIMEOUT', seconds: 60 },
+  bodyChunks: { name: 'BODY_CHUNKS', count: 1_000 },
+  unknownBodies: { name: 'UNKNOWN_BODIES', size: 32 * MIB },
+  tokenBodies: { name: 'TOKEN_BODIES', size: 64 * MIB },
+  allBodies: { name: 'ALL_BODIES', size: 256 * MIB },
+  bodyWait: { name: 'BODY_WAIT', seconds: 10 },
+  pipelined: { name: 'PIPELINED', count: 500 },
+  keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
+} as const satisfies Record<string, LimitSetting>;
+
+type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number });
+
+/** The limits as they are when nothing is set. */
+export const DEFAULT_LIMITS = Object.fromEntries(
+  Object.entries<LimitSetting>(LIMIT_SETTINGS).map(([key, setting]) => {
+    if ('seconds' in setting) return [key, setting.seconds * 1000];
+    return [key, 'size' in setting ? setting.size : setting.count];
+  }),
+) as Limits;
+
+/** Sizes in bytes, times in milliseconds. */
+export type Limits = Record<keyof typeof LIMIT_SETTINGS, number>;
+
 /** A setting has a value that it cannot have. The message names it and says what is allowed. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
@@ -59,10 +89,9 @@ export class ConfigError extends Error {
 
 type Environment = Record<string, string | undefined>;
 
-const MIB = 1024 * 1024;
 const DAY = 24 * 60 * 60;
 const DURATIONS: Record<string, number> = { s: 1, m: 60, h: 60 * 60, d: DAY };
-const UNITS: Record<string, number> = { '': 1, B: 1, KIB: 1024, MIB, GIB: 1024 * MIB };
+const UNITS: Record<string, number> = { '': 1, B: 1, KIB, MIB, GIB: 1024 * MIB };
 
 /** @throws ConfigError */
 export function readConfig(env: Environment = process.env): Config {
@@ -115,6 +144,12 @@ export function readConfig(env: Environment = process.env): Config {
   if (appToken !== undefined && !/^[\x21-\x7e]{32,200}$/.test(appToken)) {
     fail('APP_TOKEN', '32 to 200 printable ASCII characters without a space');
   }
+  const limit = (setting: LimitSetting) => {
+    if ('size' in setting) return size(setting.name, setting.size);
+    if ('seconds' in setting) return seconds(setting.name, setting.seconds);
+    return integer(setting.name, setting.count, 1, 1_000_000);
+  };
+  const limits = Object.entries(LIMIT_SETTINGS).map(([key, setting]) => [key, limit(setting)]);
   const production = env['NODE_ENV'] === 'production';
   const allowedOrigins = text('ALLOWED_ORIGINS')
     ?.split(',')
@@ -131,6 +166,7 @@ export function readConfig(env: Environment = process.env): Config {
     fail('HINTS_URL', 'like redis://host:6379, or off');
   }
   return {
+    ...(Object.fromEntries(limits) as Limits),
     port: integer('PORT', 4000, 0, 65535),
     host: text('HOST') ?? '127.0.0.1',
     dataDir: text('DATA_DIR') ?? './data',

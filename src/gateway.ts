@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import { Authenticator } from './access/tokens.ts';
 import { type HubOptions, WatchHub } from './changes/streams/hub.ts';
-import type { Config } from './config.ts';
+import { type Config, DEFAULT_LIMITS, type Limits } from './config.ts';
 import type { Database } from './db/client.ts';
 import { pendingMigrations, readMigrations } from './db/migrate.ts';
+import { Bodies } from './http/bodies.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { createGraphQLEndpoint } from './http/graphql-endpoint.ts';
 import { createHealth, createReadiness } from './http/health.ts';
@@ -17,9 +18,10 @@ import { maskErrors } from './http/yoga/masking.ts';
 export interface GatewayDeps {
   db: Database;
   log: Logger;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'opEndpoint' | 'production'> & {
-    watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
-  };
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'opEndpoint' | 'production'> &
+    Partial<Limits> & {
+      watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
+    };
 }
 
 /** The gateway without a port: `fetch` answers what its servers answer, but for WebSockets. */
@@ -28,7 +30,8 @@ export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
   close(): Promise<void>;
 }
 
-export function createGateway({ db, log, config }: GatewayDeps): Gateway {
+export function createGateway({ db, log, config: given }: GatewayDeps): Gateway {
+  const config = { ...DEFAULT_LIMITS, ...given };
   const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
   authenticator.start();
   // The revocation stands whatever comes of this: the counter is read again soon.
@@ -36,15 +39,19 @@ export function createGateway({ db, log, config }: GatewayDeps): Gateway {
   const hub = new WatchHub({ db, log, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
   const told = errorTexts(!config.production);
-  const shared = { db, log, config, hub, authenticate, told, mask: maskErrors(log, told) };
+  const bodies = new Bodies(config, config.bodyLimit);
+  const shared = { db, log, config, hub, bodies, authenticate, told, mask: maskErrors(log, told) };
   const graphql = createGraphQLEndpoint(shared);
-  const { fetch, listener } = createRouter({
-    health: createHealth(),
-    readiness: createReadiness({ log, pendingMigrations: async () => pendingMigrations(db, await readMigrations()) }),
-    ops: config.opEndpoint === 'off' ? undefined : createOpEndpoint(shared),
-    graphql,
-    notFound: createNotFound(log),
-  });
+  const { fetch, listener } = createRouter(
+    {
+      health: createHealth(),
+      readiness: createReadiness({ log, pendingMigrations: async () => pendingMigrations(db, await readMigrations()) }),
+      ops: config.opEndpoint === 'off' ? undefined : createOpEndpoint(shared),
+      graphql,
+      notFound: createNotFound(log),
+    },
+    config,
+  );
   return {
     fetch,
     ...createServers({ ...shared, listener, yoga: graphql.yoga, eventStreams: graphql.eventStreams }),

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { endAfterBody, readBody } from './body.ts';
+import type { Bodies } from './bodies.ts';
+import { endAfterBody } from './end-after-body.ts';
 
 /** Answers requests, as node:http has them and as fetch has them. */
 export interface Endpoint {
@@ -16,8 +17,8 @@ export interface Incoming {
   contentType: string;
   /** The value of another header, whose name is in lower case; '' without. */
   header(name: string): string;
-  /** The whole body, to be read once; null for one of more than `limit` bytes. */
-  readBody: (limit: number) => Promise<Buffer | null>;
+  /** The whole body, to be read once, as the body of nobody known; throws what `Bodies` throws. */
+  readBody: (bodies: Bodies, limit: number) => Promise<Buffer>;
 }
 
 export interface Answer {
@@ -29,7 +30,7 @@ export interface Answer {
 
 export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
 
-/** @param linger how long a client may go on sending a body that was refused, in milliseconds; body.ts has the default */
+/** @param linger how long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default */
 export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
   return {
     listener: (req, res) => void listen(answerTo, req, res, linger),
@@ -46,7 +47,8 @@ export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
         query: search.slice(1),
         contentType: sent.get('content-type') ?? '',
         header: (name) => sent.get(name) ?? '',
-        readBody: async (limit) => (body ? readBody(body, sent.get('content-length'), limit) : Buffer.alloc(0)),
+        readBody: async (bodies, limit) =>
+          body ? bodies.read(body, { limit, contentLength: sent.get('content-length'), token: undefined }) : Buffer.alloc(0),
       });
       return new Response(method === 'HEAD' ? null : answer, { status, headers });
     },
@@ -65,10 +67,9 @@ async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerRespo
       query,
       contentType: headers['content-type'] ?? '',
       header: (name) => String(headers[name] ?? ''),
-      readBody: (limit) => {
+      readBody: (bodies, limit) => {
         reads = true;
-        // The connection is still needed when a body is too long.
-        return readBody(req.iterator({ destroyOnReturn: false }), headers['content-length'], limit);
+        return bodies.read(bodyOf(req), { limit, contentLength: headers['content-length'], token: undefined });
       },
     });
   } catch (error) {
@@ -78,6 +79,11 @@ async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerRespo
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
   if (reads) endAfterBody(req, res, linger);
   else res.end();
+}
+
+/** The connection is still needed when a body is not read to its end. */
+export function bodyOf(req: IncomingMessage): AsyncIterable<Uint8Array> {
+  return req.iterator({ destroyOnReturn: false });
 }
 
 function splitUrl(url: string): [path: string, query: string] {

@@ -8,6 +8,7 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { createContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import type { Bodies } from './bodies.ts';
 import type { Endpoint } from './endpoint.ts';
 import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
 import { currentRequestId } from './request-id.ts';
@@ -27,6 +28,7 @@ export interface GraphQLDeps {
   log: Logger;
   hub: WatchHub;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production'>;
+  bodies: Bodies;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
@@ -60,7 +62,10 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
   };
 }
 
-function createYogaServer({ db, log, hub, config, authenticate, mask, told }: GraphQLDeps, eventStreams: Set<ServerResponse>) {
+function createYogaServer(
+  { db, log, hub, config, bodies, authenticate, mask, told }: GraphQLDeps,
+  eventStreams: Set<ServerResponse>,
+) {
   return createYoga({
     schema,
     graphqlEndpoint: '/graphql',
@@ -83,7 +88,7 @@ function createYogaServer({ db, log, hub, config, authenticate, mask, told }: Gr
       useLogging(log),
       useCors(config.allowedOrigins),
       useAuthentication(authenticate, config.production),
-      useRequestBody(config.bodyLimit),
+      useRequestBody(bodies, config.bodyLimit),
       useIntrospection(config.introspection),
       useErrorTexts(told),
       useDocumentSize(),

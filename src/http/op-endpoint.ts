@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import { codeOf } from '../ops/codes.ts';
 import { answerOf, knownOp, type OpDeps, type Outcome, runOp } from '../ops/run-op.ts';
+import { type Bodies, BodyRefusedError } from './bodies.ts';
 import { preflightHeaders } from './cors.ts';
 import { createEndpoint, type Endpoint } from './endpoint.ts';
 import { currentRequestId } from './request-id.ts';
@@ -10,12 +12,12 @@ export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery'> {
   log: Logger;
   /** BODY_LIMIT, in bytes; the endpoint's own limit holds too. */
   config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
-  /** How long a client may go on sending a body that was refused, in milliseconds; body.ts has the default. */
+  bodies: Bodies;
+  /** How long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default. */
   linger?: number;
 }
 
 const BODY_LIMIT = 8 * 1024 * 1024;
-const TOO_LARGE: Outcome = { error: 'TOOLARGE' };
 
 const METHODS = 'GET, POST, PUT, PATCH, DELETE';
 /** Any page may call, since what it needs is a token and no cookie. */
@@ -23,14 +25,13 @@ const HEADERS = { 'Cache-Control': 'no-store', 'Access-Control-Allow-Origin': '*
 const PREFLIGHT = { ...HEADERS, ...preflightHeaders(METHODS, '*') };
 
 /** Answers with HTTP 200 and JSON whatever comes, but for OPTIONS and HEAD, which run nothing. */
-export function createOpEndpoint({ log, config, linger, ...deps }: OpEndpointDeps): Endpoint {
+export function createOpEndpoint({ log, config, bodies, linger, ...deps }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
   const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
   return createEndpoint(async ({ method, path, query, contentType, readBody }) => {
     if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
     if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
-    const body = await readBody(limit);
-    const outcome = body ? await runOp(opDeps, query, contentType, body) : TOO_LARGE;
+    const outcome = await readBody(bodies, limit).then((body) => runOp(opDeps, query, contentType, body), refusal);
     const { viewer, error, cause } = outcome;
     const requestId = currentRequestId();
     const op = knownOp(outcome);
@@ -40,4 +41,12 @@ export function createOpEndpoint({ log, config, linger, ...deps }: OpEndpointDep
     const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(answer)) };
     return { status: 200, headers: { ...HEADERS, ...about, 'X-Request-Id': requestId }, body: answer };
   }, linger);
+}
+
+/** What becomes of a body that is not taken: nothing was run. */
+function refusal(error: unknown): Outcome {
+  if (error instanceof BodyRefusedError) return { error: 'TOOLARGE' };
+  const code = codeOf(error);
+  if (code === undefined) throw error;
+  return { error: code };
 }

@@ -1,3 +1,5 @@
+import type { Limits } from '../config.ts';
+import { cutCrumbs } from './bodies.ts';
 import { createEndpoint, type Endpoint, plain } from './endpoint.ts';
 import { withRequestId } from './request-id.ts';
 
@@ -26,10 +28,11 @@ const NOSNIFF = ['X-Content-Type-Options', 'nosniff'] as const;
 const MALFORMED = createEndpoint(() => plain(400, 'The URL or the Host header is malformed'));
 
 /** Has each request handled under its id, by the endpoint of its path, which has to be exact. */
-export function createRouter(endpoints: Endpoints): Endpoint {
+export function createRouter(endpoints: Endpoints, { bodyChunks }: Pick<Limits, 'bodyChunks'>): Endpoint {
   const at = (path: string) => endpoints[ROUTES.get(path) ?? 'notFound'] ?? endpoints.notFound;
   return {
     listener(req, res) {
+      cutCrumbs(req, bodyChunks);
       const url = req.url ?? '';
       const wellFormed = URL.canParse(`http://${req.headers.host || 'gateway'}${url}`);
       const endpoint = wellFormed ? at(url.split('?', 1)[0] as string) : MALFORMED;

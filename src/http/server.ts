@@ -1,5 +1,14 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Limits } from '../config.ts';
+import { inTurn } from './in-turn.ts';
 import { attachWebSocket, type WebSocketOptions } from './websocket.ts';
 
 export interface ServersOptions extends WebSocketOptions {
@@ -20,12 +29,30 @@ const STREAMS_END_WITHIN = 300;
 /** For clients to take the end of their streams, in milliseconds. Who reads nothing is cut off then: it has its cursor. */
 const STREAMS_CLOSE_WITHIN = 3_000;
 
+/** How often Node looks for clients that are late, in milliseconds. */
+const LATE_CHECK = 1_000;
+
+/** What Node itself bounds. A body's time is kept where it is read; this is for one that nobody reads. */
+function serverLimits(limits: Limits): ServerOptions {
+  return {
+    maxHeaderSize: limits.headersLimit,
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.headersTimeout + limits.bodyTimeout + limits.bodyWait,
+    keepAliveTimeout: limits.keepAlive,
+    connectionsCheckingInterval: LATE_CHECK,
+  };
+}
+
 export function createServers({ listener, eventStreams, ...options }: ServersOptions): Servers {
   const closeSockets: ((within: number) => Promise<void>)[] = [];
   return {
     createServer() {
       // Other upgrades are offers that a server may pass over, such as that of HTTP/2 which Java's client makes each time.
-      const server = createServer({ shouldUpgradeCallback: (req) => /^websocket$/i.test(req.headers.upgrade ?? '') }, listener);
+      const shouldUpgradeCallback = (req: IncomingMessage) => /^websocket$/i.test(req.headers.upgrade ?? '');
+      const server = createServer(
+        { shouldUpgradeCallback, ...serverLimits(options.config) },
+        inTurn(listener, options.config.pipelined),
+      );
       closeSockets.push(attachWebSocket(server, options));
       return server;
     },

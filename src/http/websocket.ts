@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
-import type { Config } from '../config.ts';
+import type { Config, Limits } from '../config.ts';
 import { limitExceeded } from '../graphql/limits.ts';
 import { StreamEndError } from '../model/errors.ts';
 import { isAllowedOrigin } from './cors.ts';
@@ -22,7 +22,7 @@ export interface WebSocketOptions {
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
   /** BODY_LIMIT is that of a message. */
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit'>;
+  config: Pick<Config, 'allowedOrigins' | 'bodyLimit'> & Limits;
 }
 
 /** How long a client may take from the handshake to a valid `connection_init`, in milliseconds. */

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, LOG_LEVELS, readConfig } from '../../src/config.ts';
+import { ConfigError, DEFAULT_LIMITS, LIMIT_SETTINGS, LOG_LEVELS, readConfig } from '../../src/config.ts';
 import { runServer } from '../setup/server.ts';
 
 const MIB = 1024 * 1024;
@@ -19,6 +20,7 @@ function refusal(env: Record<string, string>): string {
 
 test('every setting has a default', () => {
   expect(readConfig({})).toEqual({
+    ...DEFAULT_LIMITS,
     port: 4000,
     host: '127.0.0.1',
     dataDir: './data',
@@ -40,6 +42,20 @@ test('every setting has a default', () => {
     graphiql: true,
     introspection: 'on',
   });
+});
+
+test("README's table has every limit with its default", () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  for (const [key, setting] of Object.entries<{ name: string; size?: number; seconds?: number; count?: number }>(
+    LIMIT_SETTINGS,
+  )) {
+    const { name, size = 0, seconds, count } = setting;
+    const unit = size >= MIB ? `${size / MIB} MiB` : `${size / 1024} KiB`;
+    const written = seconds ?? count?.toLocaleString('en') ?? unit;
+    expect(readme).toMatch(new RegExp(`^\\| \`${name}\` \\| ${written} \\| \\S`, 'm'));
+    const [given, taken] = size ? ['5 KiB', 5120] : seconds === undefined ? ['7', 7] : ['7', 7000];
+    expect(readConfig({ [name]: given })).toMatchObject({ [key]: taken });
+  }
 });
 
 test('a setting that is empty or blank is not set', () => {

@@ -1,7 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionSetNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../access/viewer.ts';
 import { unauthenticated } from '../../graphql/errors.ts';
+import { closeAfter } from '../end-after-body.ts';
 
 /** What the plugins know of a request before its context is made. */
 export interface RequestState {
@@ -43,6 +45,11 @@ export function useAuthentication(
       const body = { errors: [{ message, extensions: { code: extensions['code'] } }] };
       const headers = { 'Content-Type': 'application/json; charset=utf-8', 'WWW-Authenticate': 'Bearer' };
       endResponse(new fetchAPI.Response(JSON.stringify(body), { status: 401, headers }));
+    },
+    onResponse({ response, serverContext }) {
+      // Nothing is kept for who has shown no token.
+      const { req, res } = serverContext as { req?: IncomingMessage; res?: ServerResponse };
+      if (response.status === 401 && req && res) closeAfter(req, res);
     },
     async onExecute({ args, setResultAndStopExecution }) {
       const viewer = await stillViewer(args.contextValue.request);
