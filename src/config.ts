@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
@@ -19,6 +20,8 @@ export interface Config extends Limits {
   logLevel: LogLevel;
   /** Origins of browser pages that may call the gateway; unset: same origin and loopback. */
   allowedOrigins?: readonly string[];
+  /** CIDRs whose X-Forwarded-For counts; unset: nobody's, and loopback and private addresses are not counted by. */
+  trustedProxies?: readonly string[];
   /** The JSON op endpoint: `post` takes no token from the URL, where proxies log it; `off` is 404. */
   opEndpoint: OpEndpointMode;
   /** How gateways tell each other of changes at once: Redis; unset: LISTEN and NOTIFY; `off`: not at all, the poll does it. */
@@ -66,6 +69,18 @@ export const LIMIT_SETTINGS = {
   allBodies: { name: 'ALL_BODIES', size: 256 * MIB },
   bodyWait: { name: 'BODY_WAIT', seconds: 10 },
   pipelined: { name: 'PIPELINED', count: 500 },
+  strangers: { name: 'UNKNOWN_CONNECTIONS', count: 100 },
+  userSockets: { name: 'USER_SOCKETS', count: 20 },
+  appSockets: { name: 'APP_SOCKETS', count: 10_000 },
+  userStreams: { name: 'USER_STREAMS', count: 200 },
+  appStreams: { name: 'APP_STREAMS', count: 100_000 },
+  maxOperations: { name: 'MAX_OPERATIONS', count: 100 },
+  initMessage: { name: 'INIT_MESSAGE_LIMIT', size: 4 * KIB },
+  message: { name: 'MESSAGE_LIMIT', size: MIB },
+  snapshots: { name: 'SNAPSHOTS', count: 8 },
+  tokenSnapshots: { name: 'TOKEN_SNAPSHOTS', count: 2 },
+  clientBacklog: { name: 'CLIENT_BACKLOG', size: 4 * MIB },
+  allBacklog: { name: 'ALL_BACKLOG', size: 256 * MIB },
   keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
 } as const satisfies Record<string, LimitSetting>;
 
@@ -158,6 +173,10 @@ export function readConfig(env: Environment = process.env): Config {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin)
       fail('ALLOWED_ORIGINS', 'origins like https://app.example.com, separated by commas');
   }
+  const trustedProxies = text('TRUSTED_PROXIES')
+    ?.split(',')
+    .map((cidr) => cidr.trim());
+  if (trustedProxies?.every(isCidr) === false) fail('TRUSTED_PROXIES', 'CIDRs like 10.0.0.0/8, separated by commas');
   const databaseUrl = postgres('DATABASE_URL');
   const directDatabaseUrl = postgres('DIRECT_DATABASE_URL');
   if (directDatabaseUrl && !databaseUrl) fail('DIRECT_DATABASE_URL', 'given together with DATABASE_URL');
@@ -176,6 +195,7 @@ export function readConfig(env: Environment = process.env): Config {
     appToken,
     logLevel: choice('LOG_LEVEL', 'info', LOG_LEVELS),
     allowedOrigins,
+    trustedProxies,
     opEndpoint: choice('OP_ENDPOINT', 'on', OP_ENDPOINT_MODES),
     hintsUrl,
     changesRetention: days('CHANGES_RETENTION', 30),
@@ -188,4 +208,10 @@ export function readConfig(env: Environment = process.env): Config {
     introspection: choice('INTROSPECTION', production ? 'app' : 'on', INTROSPECTION_MODES),
     underNpm: env['npm_lifecycle_event'] !== undefined,
   };
+}
+
+function isCidr(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return bits > 0 && more.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits));
 }

@@ -4,6 +4,7 @@ import { type HubOptions, WatchHub } from './changes/streams/hub.ts';
 import { type Config, DEFAULT_LIMITS, type Limits } from './config.ts';
 import type { Database } from './db/client.ts';
 import { pendingMigrations, readMigrations } from './db/migrate.ts';
+import { createAddresses } from './http/addresses.ts';
 import { Bodies } from './http/bodies.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { createGraphQLEndpoint } from './http/graphql-endpoint.ts';
@@ -12,6 +13,7 @@ import { createNotFound } from './http/not-found.ts';
 import { createOpEndpoint } from './http/op-endpoint.ts';
 import { createRouter } from './http/router.ts';
 import { createServers, type Servers } from './http/server.ts';
+import { Strangers } from './http/strangers.ts';
 import { errorTexts } from './http/yoga/error-texts.ts';
 import { maskErrors } from './http/yoga/masking.ts';
 
@@ -19,7 +21,7 @@ export interface GatewayDeps {
   db: Database;
   log: Logger;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'opEndpoint' | 'production'> &
-    Partial<Limits> & {
+    Partial<Limits & Pick<Config, 'trustedProxies'>> & {
       watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'>;
     };
 }
@@ -36,11 +38,12 @@ export function createGateway({ db, log, config: given }: GatewayDeps): Gateway 
   authenticator.start();
   // The revocation stands whatever comes of this: the counter is read again soon.
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
-  const hub = new WatchHub({ db, log, ...config.watching });
+  const hub = new WatchHub({ db, log, limits: config, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
   const told = errorTexts(!config.production);
   const bodies = new Bodies(config, config.bodyLimit);
-  const shared = { db, log, config, hub, bodies, authenticate, told, mask: maskErrors(log, told) };
+  const strangers = new Strangers(createAddresses(config.trustedProxies), config.strangers);
+  const shared = { db, log, config, hub, bodies, strangers, authenticate, told, mask: maskErrors(log, told) };
   const graphql = createGraphQLEndpoint(shared);
   const { fetch, listener } = createRouter(
     {
@@ -50,7 +53,7 @@ export function createGateway({ db, log, config: given }: GatewayDeps): Gateway 
       graphql,
       notFound: createNotFound(log),
     },
-    config,
+    { bodyChunks: config.bodyChunks, strangers },
   );
   return {
     fetch,

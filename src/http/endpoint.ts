@@ -22,6 +22,8 @@ export interface Incoming {
 }
 
 export interface Answer {
+  /** Whether the request has shown a valid token. */
+  known?: boolean;
   status: number;
   headers: Record<string, string>;
   /** Bytes are sent as they are, never copied. */
@@ -30,10 +32,16 @@ export interface Answer {
 
 export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
 
-/** @param linger how long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default */
-export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
+export interface EndpointOptions {
+  /** How long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default. */
+  linger?: number;
+  /** Told of a request with a valid token. */
+  known?: (req: IncomingMessage) => void;
+}
+
+export function createEndpoint(answerTo: Answerer, { linger, known }: EndpointOptions = {}): Endpoint {
   return {
-    listener: (req, res) => void listen(answerTo, req, res, linger),
+    listener: (req, res) => void listen(answerTo, req, res, { linger, known }),
     async fetch(request) {
       const { pathname: path, search } = new URL(request.url);
       const { method, headers: sent, body } = request;
@@ -55,7 +63,12 @@ export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
   };
 }
 
-async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerResponse, linger?: number): Promise<void> {
+async function listen(
+  answerTo: Answerer,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { linger, known }: EndpointOptions,
+): Promise<void> {
   const { method = '', headers } = req;
   const [path, query] = splitUrl(req.url ?? '');
   let reads = false;
@@ -76,6 +89,7 @@ async function listen(answerTo: Answerer, req: IncomingMessage, res: ServerRespo
     if (req.destroyed && !req.complete) return; // nobody is there to be answered
     throw error;
   }
+  if (answer.known) known?.(req);
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
   if (reads) endAfterBody(req, res, linger);
   else res.end();

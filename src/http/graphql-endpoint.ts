@@ -12,6 +12,7 @@ import type { Bodies } from './bodies.ts';
 import type { Endpoint } from './endpoint.ts';
 import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
 import { currentRequestId } from './request-id.ts';
+import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
@@ -29,6 +30,7 @@ export interface GraphQLDeps {
   hub: WatchHub;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production'>;
   bodies: Bodies;
+  strangers: Strangers;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
@@ -63,7 +65,7 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
 }
 
 function createYogaServer(
-  { db, log, hub, config, bodies, authenticate, mask, told }: GraphQLDeps,
+  { db, log, hub, config, bodies, authenticate, mask, told, strangers }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
   return createYoga({
@@ -87,7 +89,7 @@ function createYogaServer(
     plugins: [
       useLogging(log),
       useCors(config.allowedOrigins),
-      useAuthentication(authenticate, config.production),
+      useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
       useRequestBody(bodies, config.bodyLimit),
       useIntrospection(config.introspection),
       useErrorTexts(told),

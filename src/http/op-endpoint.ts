@@ -7,12 +7,14 @@ import { preflightHeaders } from './cors.ts';
 import { createEndpoint, type Endpoint } from './endpoint.ts';
 import { currentRequestId } from './request-id.ts';
 import { logRequest } from './request-log.ts';
+import type { Strangers } from './strangers.ts';
 
 export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery'> {
   log: Logger;
   /** BODY_LIMIT, in bytes; the endpoint's own limit holds too. */
   config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
   bodies: Bodies;
+  strangers?: Strangers;
   /** How long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default. */
   linger?: number;
 }
@@ -25,22 +27,30 @@ const HEADERS = { 'Cache-Control': 'no-store', 'Access-Control-Allow-Origin': '*
 const PREFLIGHT = { ...HEADERS, ...preflightHeaders(METHODS, '*') };
 
 /** Answers with HTTP 200 and JSON whatever comes, but for OPTIONS and HEAD, which run nothing. */
-export function createOpEndpoint({ log, config, bodies, linger, ...deps }: OpEndpointDeps): Endpoint {
+export function createOpEndpoint({ log, config, bodies, strangers, linger, ...deps }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
   const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
-  return createEndpoint(async ({ method, path, query, contentType, readBody }) => {
-    if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
-    if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
-    const outcome = await readBody(bodies, limit).then((body) => runOp(opDeps, query, contentType, body), refusal);
-    const { viewer, error, cause } = outcome;
-    const requestId = currentRequestId();
-    const op = knownOp(outcome);
-    if (error === 'SERVERERROR') log.error({ err: cause, requestId, op }, 'unexpected error');
-    logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
-    const answer = JSON.stringify(answerOf(outcome));
-    const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(answer)) };
-    return { status: 200, headers: { ...HEADERS, ...about, 'X-Request-Id': requestId }, body: answer };
-  }, linger);
+  return createEndpoint(
+    async ({ method, path, query, contentType, readBody }) => {
+      if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
+      if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
+      const outcome = await readBody(bodies, limit).then((body) => runOp(opDeps, query, contentType, body), refusal);
+      const { viewer, error, cause } = outcome;
+      const requestId = currentRequestId();
+      const op = knownOp(outcome);
+      if (error === 'SERVERERROR') log.error({ err: cause, requestId, op }, 'unexpected error');
+      logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
+      const answer = JSON.stringify(answerOf(outcome));
+      const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(answer)) };
+      return {
+        status: 200,
+        headers: { ...HEADERS, ...about, 'X-Request-Id': requestId },
+        body: answer,
+        known: viewer !== undefined,
+      };
+    },
+    { linger, known: (req) => strangers?.known(req) },
+  );
 }
 
 /** What becomes of a body that is not taken: nothing was run. */

@@ -2,6 +2,7 @@ import type { Limits } from '../config.ts';
 import { cutCrumbs } from './bodies.ts';
 import { createEndpoint, type Endpoint, plain } from './endpoint.ts';
 import { withRequestId } from './request-id.ts';
+import type { Strangers } from './strangers.ts';
 
 export interface Endpoints {
   health: Endpoint;
@@ -10,6 +11,10 @@ export interface Endpoints {
   ops: Endpoint | undefined;
   graphql: Endpoint;
   notFound: Endpoint;
+}
+
+export interface RouterOptions extends Pick<Limits, 'bodyChunks'> {
+  strangers: Strangers;
 }
 
 const ROUTES: ReadonlyMap<string, keyof Endpoints> = new Map([
@@ -27,15 +32,22 @@ const NOSNIFF = ['X-Content-Type-Options', 'nosniff'] as const;
 /** Yoga makes a URL of them, and answers with a stack trace when it cannot. */
 const MALFORMED = createEndpoint(() => plain(400, 'The URL or the Host header is malformed'));
 
+/** Of an address that a proxy passes on: of one that connects itself, the connection is refused. */
+const TOO_MANY = createEndpoint(() => {
+  const { headers, ...answer } = plain(429, 'Too many requests without a valid token from this address');
+  return { ...answer, headers: { ...headers, 'Retry-After': '10' } };
+});
+
 /** Has each request handled under its id, by the endpoint of its path, which has to be exact. */
-export function createRouter(endpoints: Endpoints, { bodyChunks }: Pick<Limits, 'bodyChunks'>): Endpoint {
+export function createRouter(endpoints: Endpoints, { bodyChunks, strangers }: RouterOptions): Endpoint {
   const at = (path: string) => endpoints[ROUTES.get(path) ?? 'notFound'] ?? endpoints.notFound;
   return {
     listener(req, res) {
       cutCrumbs(req, bodyChunks);
       const url = req.url ?? '';
       const wellFormed = URL.canParse(`http://${req.headers.host || 'gateway'}${url}`);
-      const endpoint = wellFormed ? at(url.split('?', 1)[0] as string) : MALFORMED;
+      const few = strangers.requested(req, (leave) => res.once('close', leave));
+      const endpoint = !wellFormed ? MALFORMED : few ? at(url.split('?', 1)[0] as string) : TOO_MANY;
       res.setHeader(...NOSNIFF);
       withRequestId(req.headers['x-request-id']?.toString(), () => endpoint.listener(req, res));
     },

@@ -6,8 +6,10 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../config.ts';
+import { boundBacklog } from './backlog.ts';
 import { inTurn } from './in-turn.ts';
 import { attachWebSocket, type WebSocketOptions } from './websocket.ts';
 
@@ -43,6 +45,13 @@ function serverLimits(limits: Limits): ServerOptions {
   };
 }
 
+/** Answers before there is a request, so that nothing is read for it. */
+function refuse(socket: Socket): void {
+  socket.on('error', () => socket.destroy());
+  socket.end('HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n');
+  socket.destroySoon();
+}
+
 export function createServers({ listener, eventStreams, ...options }: ServersOptions): Servers {
   const closeSockets: ((within: number) => Promise<void>)[] = [];
   return {
@@ -53,6 +62,10 @@ export function createServers({ listener, eventStreams, ...options }: ServersOpt
         { shouldUpgradeCallback, ...serverLimits(options.config) },
         inTurn(listener, options.config.pipelined),
       );
+      server.prependListener('connection', (socket: Socket) => {
+        if (!options.strangers.connected(socket)) refuse(socket);
+      });
+      boundBacklog(server, options.config.allBacklog, options.log);
       closeSockets.push(attachWebSocket(server, options));
       return server;
     },

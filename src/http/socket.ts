@@ -8,9 +8,18 @@ import { withRequestId } from './request-id.ts';
  * found within two of them. Who was only stalled comes back with its cursor.
  */
 const PING_EVERY = 12_000;
-/** How many bytes may wait for a client before nothing is read of it: it would only make more of them. */
-const MAX_WAITING = 4 * 1024 * 1024;
+const BAD_REQUEST = 4400;
 const INTERNAL_ERROR = 4500;
+/** In bytes, by the protocol of WebSockets. The longer ones repeat what the client sent. */
+const MAX_REASON = 123;
+/** What graphql-ws throws for a message that only servers send: the client's mistake. */
+const UNEXPECTED = /^Unexpected message of type /;
+
+export interface JoinOptions {
+  mask: (error: unknown) => GraphQLError;
+  /** How many bytes may wait for a client before nothing is read of it: it would only make more of them. */
+  clientBacklog: number;
+}
 
 /**
  * Joins a socket to the protocol, which hears of messages and sends its own one by one as the client reads them. Each message
@@ -19,7 +28,7 @@ const INTERNAL_ERROR = 4500;
 export function joinSocket<Extra extends { socket: WebSocket }>(
   { opened }: Server<Extra>,
   extra: Extra,
-  mask: (error: unknown) => GraphQLError,
+  { mask, clientBacklog }: JoinOptions,
 ): void {
   const { socket } = extra;
   let alive = true;
@@ -31,18 +40,18 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
       way((error) => {
         if (error) return;
         if (waits) alive = true; // there was no room, and the client made some
-        if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING) socket.resume();
+        if (socket.isPaused && socket.bufferedAmount <= clientBacklog) socket.resume();
         resolve();
       });
       waits = socket.bufferedAmount > 0;
-      if (socket.bufferedAmount > MAX_WAITING) socket.pause();
+      if (socket.bufferedAmount > clientBacklog) socket.pause();
     });
 
   const closed = opened(
     {
       protocol: socket.protocol,
       send: (data) => send((written) => socket.send(data, written)),
-      close: (code, reason) => socket.close(code, reason),
+      close: (code, reason) => socket.close(code, Buffer.byteLength(reason ?? '') > MAX_REASON ? '' : reason),
       onMessage: (handle) =>
         socket.on('message', (data) => {
           if (socket.readyState !== socket.OPEN) return;
@@ -50,8 +59,10 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
             try {
               await handle(String(data));
             } catch (error) {
+              if (error instanceof Error && UNEXPECTED.test(error.message))
+                return socket.close(BAD_REQUEST, 'Unexpected message');
               mask(error);
-              socket.close(INTERNAL_ERROR, 'Internal server error');
+              return socket.close(INTERNAL_ERROR, 'Internal server error');
             }
           });
         }),

@@ -107,6 +107,19 @@ export class StreamEndError extends DomainError {
   }
 }
 
+/** The caller has more open than a setting allows. */
+export class LimitExceededError extends Error {
+  override name = 'LimitExceededError';
+  /** The setting, and what it is. */
+  readonly limit: string;
+  readonly max: number;
+  constructor(limit: string, max: number, message: string) {
+    super(message);
+    this.limit = limit;
+    this.max = max;
+  }
+}
+
 /** More work waits than the gateway takes on; nothing was written. */
 export class OverloadedError extends Error {
   override name = 'OverloadedError';

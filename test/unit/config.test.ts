@@ -34,6 +34,7 @@ test('every setting has a default', () => {
     appToken: undefined,
     logLevel: 'info',
     allowedOrigins: undefined,
+    trustedProxies: undefined,
     opEndpoint: 'on',
     bodyLimit: 32 * MIB,
     statementTimeout: 10_000,
@@ -109,6 +110,7 @@ describe('what is taken', () => {
     [{ TRANSACTION_TIMEOUT: '3600' }, { transactionTimeout: 3_600_000 }],
     [{ NODE_ENV: 'production' }, { production: true, graphiql: false, introspection: 'app' }],
     [{ NODE_ENV: 'production', GRAPHIQL: 'on', INTROSPECTION: 'on' }, { production: true }],
+    [{ TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.7/32' }, { trustedProxies: ['10.0.0.0/8', '::1', '192.0.2.7/32'] }],
     [{ GRAPHIQL: 'off' }, { graphiql: false }],
     [{ INTROSPECTION: 'off' }, { introspection: 'off' }],
     [{ NODE_ENV: 'development' }, { production: false }],
@@ -139,6 +141,9 @@ describe('a wrong value is refused with the name of the setting and what is allo
       (value) => ['ALLOWED_ORIGINS', value, ORIGINS] as const,
     ),
     ...['ON', 'yes', '0'].map((value) => ['OP_ENDPOINT', value, 'OP_ENDPOINT must be one of on, post, off'] as const),
+    ...['10.0.0.0/33', '10.0.0.0/8/8', 'proxy', '10.0.0.0/', '1.2.3.4,'].map(
+      (value) => ['TRUSTED_PROXIES', value, 'TRUSTED_PROXIES must be CIDRs like 10.0.0.0/8, separated by commas'] as const,
+    ),
     ['GRAPHIQL', 'yes', 'GRAPHIQL must be one of on, off'],
     ['INTROSPECTION', 'yes', 'INTROSPECTION must be one of on, app, off'],
   ])('%s=%s', (name, value, message) => {

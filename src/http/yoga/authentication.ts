@@ -24,10 +24,12 @@ export function requestState(request: Request): RequestState {
 /**
  * Finds out who is asking, before the body is read. Without a valid token only the schema can be asked for, and nothing
  * at all in production.
+ * @param known told of a request with a valid token
  */
 export function useAuthentication(
   authenticate: (authorization: string | null) => Promise<Viewer | null>,
   production: boolean,
+  known: (req: IncomingMessage) => void,
 ): Plugin {
   /** Once more when all of the request is there: its body may have been long in coming. */
   async function stillViewer(request: Request): Promise<Viewer | null> {
@@ -37,9 +39,11 @@ export function useAuthentication(
     return state.viewer;
   }
   return {
-    async onRequestParse({ request, endResponse, fetchAPI }) {
+    async onRequestParse({ request, endResponse, fetchAPI, serverContext }) {
       const state = requestState(request);
       state.viewer = await authenticate(request.headers.get('authorization'));
+      const { req } = serverContext as { req?: IncomingMessage };
+      if (state.viewer && req) known(req);
       if (state.viewer || !production) return;
       const { message, extensions } = unauthenticated();
       const body = { errors: [{ message, extensions: { code: extensions['code'] } }] };

@@ -1,6 +1,8 @@
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { type Logger, stdSerializers } from 'pino';
 import { publicError } from '../../graphql/errors.ts';
+import { limitExceeded } from '../../graphql/limits.ts';
+import { LimitExceededError } from '../../model/errors.ts';
 import { currentRequestId } from '../request-id.ts';
 
 /**
@@ -13,6 +15,10 @@ export function maskErrors(log: Logger, told: (error: GraphQLError) => GraphQLEr
     const cause = graphqlError?.originalError ?? (graphqlError ? undefined : error);
     if (graphqlError && (cause === undefined || cause instanceof GraphQLError)) return told(graphqlError);
     const place: GraphQLErrorOptions = { nodes: graphqlError?.nodes, path: graphqlError?.path };
+    if (cause instanceof LimitExceededError) {
+      const { message, extensions } = limitExceeded(cause.limit, cause.max, cause.message);
+      return new GraphQLError(message, { ...place, extensions });
+    }
     const known = publicError(cause);
     if (known) return told(new GraphQLError(known.message, { ...place, extensions: known.extensions }));
     const requestId = currentRequestId();

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { tokenKey } from '../../access/viewer.ts';
 import { limitExceeded } from '../../graphql/limits.ts';
 import { type Bodies, BodyBrokenError, BodyRefusedError } from '../bodies.ts';
 import { bodyOf } from '../endpoint.ts';
@@ -20,7 +21,7 @@ export function useRequestBody(bodies: Bodies, limit: number): Plugin<Record<str
     const body = req ? bodyOf(req) : request.body;
     if (!body) return '';
     const { viewer } = requestState(request);
-    const token = viewer ? `${viewer.appId} ${viewer.token.id}` : undefined;
+    const token = viewer ? tokenKey(viewer) : undefined;
     const contentLength = request.headers.get('content-length');
     return new TextDecoder().decode(await bodies.read(body, { limit, contentLength, token }));
   }
