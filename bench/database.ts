@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Database } from '../src/db/client.ts';
+import type { Database } from '../src/db/client.ts';
 import { openPostgres } from '../src/db/postgres.ts';
 import { databaseUrl, startServer, withClient } from '../test/setup/databases.ts';
 

@@ -1,7 +1,6 @@
 import { requireScope } from '../access/viewer.ts';
 import { checkQuestion, decideChecks, MAX_CHECKS } from '../groups/read/permission-checks.ts';
 import { DECISION_REASONS, type Decision, type DecisionReason, type DecisionRule, decide } from '../model/decision.ts';
-import { GroupNotFoundError } from '../model/errors.ts';
 import type { ActionName } from '../model/flags.ts';
 import { Issues } from '../model/issues.ts';
 import { builder } from './builder.ts';
@@ -76,7 +75,9 @@ const PermissionCheck = builder.inputType('PermissionCheck', {
 builder.objectFields(GroupRef, (t) => ({
   permission: t.field({
     type: PermissionDecision,
-    description: 'Whether an address may do something in the group now, and why.',
+    nullable: true,
+    description:
+      'Whether an address may do something in the group now, and why; null where the viewer does not see the group any more, and asks about another.',
     args: {
       address: t.arg.string({ required: true, description: TEXTS.address }),
       action: t.arg({ type: ActionType, required: true, description: TEXTS.action }),
@@ -88,8 +89,7 @@ builder.objectFields(GroupRef, (t) => ({
       const messageType = checkQuestion(issues, { address, ...args });
       issues.settle();
       const standing = await load.standing.load({ gid: group.gid, address, messageType });
-      if (!standing) throw new GroupNotFoundError(group.gid);
-      return decide({ ...standing, action, messageType });
+      return standing && decide({ ...standing, action, messageType });
     },
   }),
   allowed: t.field({

@@ -22,6 +22,7 @@ import { useListLimit } from './yoga/list-limit.ts';
 import { useLogging } from './yoga/logging.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
+import { useSubscriptionRoot } from './yoga/subscription-root.ts';
 import { useVariableIssues } from './yoga/variables.ts';
 
 export interface GraphQLDeps {
@@ -95,6 +96,7 @@ function createYogaServer(
       useErrorTexts(told),
       useDocumentSize(),
       useListLimit(),
+      useSubscriptionRoot(),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
     ],

@@ -5,6 +5,7 @@ import { answerOf, knownOp, type OpDeps, type Outcome, runOp } from '../ops/run-
 import { type Bodies, BodyRefusedError } from './bodies.ts';
 import { preflightHeaders } from './cors.ts';
 import { createEndpoint, type Endpoint } from './endpoint.ts';
+import { loggedError } from './logged-error.ts';
 import { currentRequestId } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 import type { Strangers } from './strangers.ts';
@@ -38,7 +39,7 @@ export function createOpEndpoint({ log, config, bodies, strangers, linger, ...de
       const { viewer, error, cause } = outcome;
       const requestId = currentRequestId();
       const op = knownOp(outcome);
-      if (error === 'SERVERERROR') log.error({ err: cause, requestId, op }, 'unexpected error');
+      if (error === 'SERVERERROR') log.error({ err: loggedError(cause), requestId, op }, 'unexpected error');
       logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
       const answer = JSON.stringify(answerOf(outcome));
       const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(answer)) };

@@ -10,7 +10,30 @@ export interface Answered {
   viewer: Viewer | null | undefined;
 }
 
-/** Logs a request that is being answered: never its query or body. */
-export function logRequest(log: Logger, kind: 'request' | 'op', { viewer, ...answered }: Answered, more: object = {}): void {
+const REFUSED_EVERY = 1_000; // milliseconds
+
+/** How many of those that are nobody's were refused since the last line about one. */
+const refused = new WeakMap<Logger, number>();
+
+/**
+ * Logs a request that is being answered: never its query or body. Of those that are refused and of no known token a second
+ * has one line, and one with the number of the others.
+ */
+export function logRequest(
+  log: Logger,
+  kind: 'request' | 'op',
+  { viewer, ...answered }: Answered,
+  more: { op?: string; error?: string } = {},
+): void {
+  if (!viewer && (answered.status >= 400 || more.error)) {
+    const others = refused.get(log);
+    refused.set(log, (others ?? -1) + 1);
+    if (others !== undefined) return;
+    setTimeout(() => {
+      const count = refused.get(log) ?? 0;
+      refused.delete(log);
+      if (count > 0) log.info({ count }, 'more requests without a valid token were refused');
+    }, REFUSED_EVERY).unref();
+  }
   log.info({ requestId: currentRequestId(), ...answered, ms: currentRequestMs(), app: viewer?.appName, ...more }, kind);
 }

@@ -44,13 +44,16 @@ export class TokenNotFoundError extends DomainError {
   }
 }
 
+/** In characters: a longer one is no gid, and is not sent back whole. */
+const MAX_GID = 100;
+
 /** The group does not exist, or the caller may not see it: nothing tells the two apart. */
 export class GroupNotFoundError extends DomainError {
   readonly code = 'GROUP_NOT_FOUND';
   readonly gid: string;
   constructor(gid: string | number) {
     super('There is no such group');
-    this.gid = String(gid);
+    this.gid = String(gid).slice(0, MAX_GID);
   }
 }
 

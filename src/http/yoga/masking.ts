@@ -1,8 +1,9 @@
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import { type Logger, stdSerializers } from 'pino';
+import type { Logger } from 'pino';
 import { publicError } from '../../graphql/errors.ts';
 import { limitExceeded } from '../../graphql/limits.ts';
 import { LimitExceededError } from '../../model/errors.ts';
+import { loggedError } from '../logged-error.ts';
 import { currentRequestId } from '../request-id.ts';
 
 /**
@@ -22,17 +23,10 @@ export function maskErrors(log: Logger, told: (error: GraphQLError) => GraphQLEr
     const known = publicError(cause);
     if (known) return told(new GraphQLError(known.message, { ...place, extensions: known.extensions }));
     const requestId = currentRequestId();
-    log.error({ err: withoutValues(cause), requestId, path: graphqlError?.path }, 'unexpected error');
+    log.error({ err: loggedError(cause), requestId, path: graphqlError?.path }, 'unexpected error');
     return new GraphQLError('Something went wrong inside the gateway', {
       ...place,
       extensions: { code: 'INTERNAL_SERVER_ERROR', requestId, ...(graphqlError?.path ? {} : { http: { status: 500 } }) },
     });
   };
-}
-
-/** PGlite's errors bear the values of the statement: what callers sent, up to 100,000 addresses. */
-function withoutValues(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const { params, queryOptions, raw, ...logged } = stdSerializers.err(error);
-  return logged;
 }
