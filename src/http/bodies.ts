@@ -119,7 +119,7 @@ export class Bodies {
       return await Promise.race([collect(), late]);
     } catch (error) {
       if (error instanceof BodyRefusedError || error instanceof OverloadedError) throw error;
-      throw new BodyBrokenError('The client went away');
+      throw new BodyBrokenError(error instanceof Error ? error.message : 'broken off');
     } finally {
       over = true;
       clearTimeout(timer);

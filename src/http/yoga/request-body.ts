@@ -49,7 +49,7 @@ export function useRequestBody(bodies: Bodies, limit: number): Plugin<Record<str
 /** What reading and Yoga's parsers throw, as an answer. Yoga's own for broken JSON repeats the whole body. */
 function readable(error: unknown): unknown {
   if (error instanceof BodyRefusedError) return limitExceeded(error.limit, error.max, error.message, error.status);
-  if (error instanceof BodyBrokenError) return badRequest(error.message);
+  if (error instanceof BodyBrokenError) return badRequest('The body broke off');
   const broken = error instanceof SyntaxError || (error instanceof GraphQLError && error.extensions['originalError']);
   return broken ? badRequest('The body, or a parameter of the URL, is not valid JSON') : error;
 }
