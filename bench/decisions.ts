@@ -48,7 +48,14 @@ const ROUTE = `mutation ($gid: ID!) { groupRouteMessage(input: { gid: $gid, from
 
 /** Calls a gateway without a port. */
 function callerOf(db: Database, token: string) {
-  const config = { allowedOrigins: undefined, bodyLimit: 1024 * 1024, opEndpoint: 'off', production: false };
+  const config = {
+    allowedOrigins: undefined,
+    bodyLimit: 1024 * 1024,
+    graphiql: false,
+    introspection: 'off',
+    opEndpoint: 'off',
+    production: false,
+  };
   const gateway = createGateway({ db, log: pino({ level: 'silent' }), config: config as unknown as Config });
   const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
   return async (query: string, variables: object): Promise<void> => {

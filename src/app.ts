@@ -27,6 +27,7 @@ async function run(args: string[]): Promise<string[]> {
   }
 }
 
+process.umask(0o077); // the folder that it makes is for its own user alone
 const args = process.argv.slice(2);
 if (!['add', 'list', 'token', 'delete'].includes(args[0] ?? '')) {
   console.error(APP_USAGE);

@@ -1,7 +1,8 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
-export interface Config {
+export interface Config extends Limits {
   /** TCP port, 0 to 65535; 0: any free one. */
   port: number;
   /** Address to listen on. */
@@ -19,6 +20,8 @@ export interface Config {
   logLevel: LogLevel;
   /** Origins of browser pages that may call the gateway; unset: same origin and loopback. */
   allowedOrigins?: readonly string[];
+  /** CIDRs whose X-Forwarded-For counts; unset: nobody's, and loopback and private addresses are not counted by. */
+  trustedProxies?: readonly string[];
   /** The JSON op endpoint: `post` takes no token from the URL, where proxies log it; `off` is 404. */
   opEndpoint: OpEndpointMode;
   /** How gateways notify each other of changes: Redis; unset: LISTEN and NOTIFY; `off`: they don't, and rely on the poll. */
@@ -44,6 +47,10 @@ export interface Config {
   transactionTimeout: number;
   /** NODE_ENV=production: a request without a valid token is refused before its body is read. */
   production: boolean;
+  /** Whether browsers get GraphiQL's page. */
+  graphiql: boolean;
+  /** Who may ask for the schema: everybody, who has an application token, or nobody. */
+  introspection: IntrospectionMode;
   /** Started by `npm start`. */
   underNpm: boolean;
 }
@@ -53,6 +60,51 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const OP_ENDPOINT_MODES = ['on', 'post', 'off'] as const;
 export type OpEndpointMode = (typeof OP_ENDPOINT_MODES)[number];
+
+export const INTROSPECTION_MODES = ['on', 'app', 'off'] as const;
+export type IntrospectionMode = (typeof INTROSPECTION_MODES)[number];
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** What callers may take of a gateway: of each limit its setting, default and unit. README's table has what each means. */
+export const LIMIT_SETTINGS = {
+  headersLimit: { name: 'HEADERS_LIMIT', size: 16 * KIB },
+  headersTimeout: { name: 'HEADERS_TIMEOUT', seconds: 10 },
+  bodyTimeout: { name: 'BODY_TIMEOUT', seconds: 60 },
+  bodyChunks: { name: 'BODY_CHUNKS', count: 1_000 },
+  unknownBodies: { name: 'UNKNOWN_BODIES', size: 32 * MIB },
+  tokenBodies: { name: 'TOKEN_BODIES', size: 64 * MIB },
+  allBodies: { name: 'ALL_BODIES', size: 256 * MIB },
+  bodyWait: { name: 'BODY_WAIT', seconds: 10 },
+  pipelined: { name: 'PIPELINED', count: 500 },
+  strangers: { name: 'UNKNOWN_CONNECTIONS', count: 100 },
+  userSockets: { name: 'USER_SOCKETS', count: 20 },
+  appSockets: { name: 'APP_SOCKETS', count: 10_000 },
+  userStreams: { name: 'USER_STREAMS', count: 200 },
+  appStreams: { name: 'APP_STREAMS', count: 100_000 },
+  maxOperations: { name: 'MAX_OPERATIONS', count: 100 },
+  initMessage: { name: 'INIT_MESSAGE_LIMIT', size: 4 * KIB },
+  message: { name: 'MESSAGE_LIMIT', size: MIB },
+  snapshots: { name: 'SNAPSHOTS', count: 8 },
+  tokenSnapshots: { name: 'TOKEN_SNAPSHOTS', count: 2 },
+  clientBacklog: { name: 'CLIENT_BACKLOG', size: 4 * MIB },
+  allBacklog: { name: 'ALL_BACKLOG', size: 256 * MIB },
+  keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
+} as const satisfies Record<string, LimitSetting>;
+
+type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number });
+
+/** The limits as they are when nothing is set. */
+export const DEFAULT_LIMITS = Object.fromEntries(
+  Object.entries<LimitSetting>(LIMIT_SETTINGS).map(([key, setting]) => {
+    if ('seconds' in setting) return [key, setting.seconds * 1000];
+    return [key, 'size' in setting ? setting.size : setting.count];
+  }),
+) as Limits;
+
+/** Sizes in bytes, times in milliseconds. */
+export type Limits = Record<keyof typeof LIMIT_SETTINGS, number>;
 
 /** A setting has an invalid value. The message names it and says what is allowed. */
 export class ConfigError extends Error {
@@ -71,10 +123,9 @@ export const OPERATION_LIMITS = {
 
 type Environment = Record<string, string | undefined>;
 
-const MIB = 1024 * 1024;
 const DAY = 24 * 60 * 60;
 const DURATIONS: Record<string, number> = { s: 1, m: 60, h: 60 * 60, d: DAY };
-const UNITS: Record<string, number> = { '': 1, B: 1, KIB: 1024, MIB, GIB: 1024 * MIB };
+const UNITS: Record<string, number> = { '': 1, B: 1, KIB, MIB, GIB: 1024 * MIB };
 
 /** Reads settings of an environment by name; each method throws ConfigError for a value that is not allowed. */
 class Settings {
@@ -146,6 +197,19 @@ class Settings {
     return this.fail(name, 'like redis://host:6379, or off');
   }
 
+  limit(setting: LimitSetting): number {
+    if ('size' in setting) return this.size(setting.name, setting.size);
+    if ('seconds' in setting) return this.milliseconds(setting.name, setting.seconds);
+    return this.integer(setting.name, setting.count, 1, 1_000_000);
+  }
+
+  cidrs(name: string): string[] | undefined {
+    const cidrs = this.text(name)
+      ?.split(',')
+      .map((cidr) => cidr.trim());
+    return (cidrs?.every(isCidr) ?? true) ? cidrs : this.fail(name, 'CIDRs like 10.0.0.0/8, separated by commas');
+  }
+
   origins(name: string): string[] | undefined {
     const origins = this.text(name)
       ?.split(',')
@@ -165,10 +229,13 @@ class Settings {
 /** @throws ConfigError */
 export function readConfig(env: Environment = process.env): Config {
   const settings = new Settings(env);
+  const production = env['NODE_ENV'] === 'production';
+  const limits = Object.entries(LIMIT_SETTINGS).map(([key, setting]) => [key, settings.limit(setting)]);
   const databaseUrl = settings.postgresUrl('DATABASE_URL');
   const directDatabaseUrl = settings.postgresUrl('DIRECT_DATABASE_URL');
   if (directDatabaseUrl && !databaseUrl) settings.fail('DIRECT_DATABASE_URL', 'given together with DATABASE_URL');
   return {
+    ...(Object.fromEntries(limits) as Limits),
     port: settings.integer('PORT', 4000, 0, 65535),
     host: settings.text('HOST') ?? '127.0.0.1',
     dataDir: settings.text('DATA_DIR') ?? './data',
@@ -178,6 +245,7 @@ export function readConfig(env: Environment = process.env): Config {
     appToken: settings.token('APP_TOKEN'),
     logLevel: settings.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     allowedOrigins: settings.origins('ALLOWED_ORIGINS'),
+    trustedProxies: settings.cidrs('TRUSTED_PROXIES'),
     opEndpoint: settings.oneOf('OP_ENDPOINT', OP_ENDPOINT_MODES, 'on'),
     hintsUrl: settings.hintsUrl('HINTS_URL'),
     changesRetention: settings.duration('CHANGES_RETENTION', 30),
@@ -191,7 +259,15 @@ export function readConfig(env: Environment = process.env): Config {
     responseLimit: settings.size('RESPONSE_LIMIT', OPERATION_LIMITS.responseLimit),
     statementTimeout: settings.milliseconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: settings.milliseconds('TRANSACTION_TIMEOUT', 30),
-    production: env['NODE_ENV'] === 'production',
+    production,
+    graphiql: settings.oneOf('GRAPHIQL', ['on', 'off'], production ? 'off' : 'on') === 'on',
+    introspection: settings.oneOf('INTROSPECTION', INTROSPECTION_MODES, production ? 'app' : 'on'),
     underNpm: env['npm_lifecycle_event'] !== undefined,
   };
+}
+
+function isCidr(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return bits > 0 && more.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits));
 }

@@ -8,6 +8,7 @@ import { type Config, ConfigError, readConfig } from './config.ts';
 import { DataDirLockedError } from './db/lock.ts';
 import { MigrationError } from './db/migrate.ts';
 import { createGateway } from './gateway.ts';
+import { loggedError } from './http/logged-error.ts';
 import { type OpenedDatabase, openConfiguredDatabase } from './open-database.ts';
 
 const STOP_WITHIN = 25_000;
@@ -17,7 +18,7 @@ const IDLE_CHECK = 50;
 type Log = pino.Logger;
 
 async function start(config: Config): Promise<void> {
-  const log = pino({ level: config.logLevel });
+  const log = pino({ level: config.logLevel, serializers: { err: loggedError } });
   const { migrations, ...opened } = await openConfiguredDatabase(config, {
     onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
   });
@@ -67,7 +68,7 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
 
   const url = urlOf(server.address() as AddressInfo);
   log.info({ url, database: db.kind }, 'listening');
-  if (secret) greet(url, secret);
+  if (secret) greet(url, secret, config.graphiql);
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {
@@ -111,10 +112,10 @@ function urlOf({ address, family, port }: AddressInfo): string {
 }
 
 /** The first start's token, shown this once, with something to try it with. */
-function greet(url: string, secret: string): void {
+function greet(url: string, secret: string, graphiql: boolean): void {
   const query = { query: '{ viewer { app { name } } }' };
   console.log(`
-Rollcall runs at ${url} (a browser shows GraphiQL there).
+Rollcall runs at ${url}${graphiql ? ' (a browser shows GraphiQL there)' : ''}.
 This is the application token of the app "default". It is shown this once:
 
   ${secret}
@@ -125,6 +126,8 @@ Try it:
 `);
 }
 
+// What it makes, the embedded database's files above all, is for its own user alone.
+process.umask(0o077);
 try {
   await start(readConfig());
 } catch (error) {

@@ -24,6 +24,11 @@ export interface ViewerToken {
   readonly lastUsedAt: Date | null;
 }
 
+/** What tells a token from all others. */
+export function tokenKey({ appId, token }: Viewer): string {
+  return `${appId} ${token.id}`;
+}
+
 export function scopesOf(bits: number): Scope[] {
   return SCOPES.filter((_, index) => bits & (1 << index));
 }

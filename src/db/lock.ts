@@ -1,8 +1,20 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -23,12 +35,59 @@ export interface DataDirLock {
 // The longest path that a Unix socket takes is 104 bytes on macOS.
 const MAX_SOCKET_PATH = 100;
 
-function socketPath(dataDir: string): string {
+/** Where the path of a socket stands that is not in the folder itself. */
+const ELSEWHERE = 'control.path';
+
+/** undefined: the folder's own path is too long for a socket in it. */
+function ownSocketPath(dataDir: string): string | undefined {
   const folder = realpathSync(dataDir);
-  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 16);
-  if (process.platform === 'win32') return `\\\\.\\pipe\\rollcall-${hash}`;
+  if (process.platform === 'win32') {
+    return `\\\\.\\pipe\\rollcall-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`;
+  }
   const inside = join(folder, 'control.sock');
-  return Buffer.byteLength(inside) <= MAX_SOCKET_PATH ? inside : join(tmpdir(), `rollcall-${hash}.sock`);
+  return Buffer.byteLength(inside) <= MAX_SOCKET_PATH ? inside : undefined;
+}
+
+/** The path of the holder's socket, to be connected to. */
+function socketPath(dataDir: string): string {
+  const own = ownSocketPath(dataDir);
+  if (own) return own;
+  const path = readFileSync(join(dataDir, ELSEWHERE), 'utf8');
+  // Where the folder was cleared away, another user may have made one of its name.
+  if (lstatSync(dirname(path)).uid !== process.getuid?.()) throw new Error(`${dirname(path)} is not this user's`);
+  return path;
+}
+
+/** A path for the holder's socket. Outside of the folder it is in a new one that no other user can look into or foresee. */
+function newSocketPath(dataDir: string): string {
+  const own = ownSocketPath(dataDir);
+  if (own) return own;
+  removeElsewhere(dataDir);
+  const path = join(mkdtempSync(join(tmpdir(), 'rollcall-')), 'control.sock');
+  writeFileSync(join(dataDir, ELSEWHERE), path, { mode: 0o600 });
+  return path;
+}
+
+/** Removes what a holder left, or leaves, outside of the folder. */
+function removeElsewhere(dataDir: string): void {
+  try {
+    const path = socketPath(dataDir);
+    rmSync(path, { force: true });
+    rmdirSync(dirname(path));
+  } catch {
+    // There is none, or none of ours.
+  }
+  rmSync(join(dataDir, ELSEWHERE), { force: true });
+}
+
+/** Closes a folder that was there already to other users: the database's files in it may be open to all. */
+function closeToOthers(dataDir: string): void {
+  if (process.platform === 'win32' || (statSync(dataDir).mode & 0o077) === 0) return;
+  const files = readdirSync(dataDir);
+  if (files.length > 0 && !files.includes('lock')) {
+    throw new Error('it is open to other users and has files that are not of Rollcall; close it (chmod 700) or take another');
+  }
+  chmodSync(dataDir, 0o700);
 }
 
 /**
@@ -38,6 +97,7 @@ function socketPath(dataDir: string): string {
  */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  closeToOthers(dataDir);
   const file = new DatabaseSync(join(dataDir, 'lock'), { timeout: 0 });
   try {
     file.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
@@ -50,11 +110,11 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
       `The data folder ${dataDir} is in use: ${who} has it. Stop that one, or set DATA_DIR to another folder.`,
     );
   }
-  const path = socketPath(dataDir);
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   return {
     listen(handler) {
+      const path = newSocketPath(dataDir);
       // We hold the lock, so an existing socket is left over from a process that is gone.
       if (process.platform !== 'win32') rmSync(path, { force: true });
       const since = new Date().toISOString();
@@ -78,6 +138,7 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
     async release() {
       for (const socket of sockets) socket.destroy();
       if (server) await new Promise((resolve) => server?.close(resolve));
+      if (!ownSocketPath(dataDir)) removeElsewhere(dataDir);
       file.close();
     },
   };
@@ -102,7 +163,7 @@ async function answer(line: string, since: string, handler: ControlHandler): Pro
 /** Asks the process that holds the folder. Rejects when none answers; `patience` in milliseconds, 0: no limit. */
 export function askHolder(dataDir: string, request: unknown, patience = 60_000): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const socket = connect(socketPath(dataDir));
+    const socket = connect(socketPath(dataDir)); // rejects, too, when there is none
     socket.setTimeout(patience, () => socket.destroy(new Error('The gateway that holds the data folder does not answer')));
     socket.once('error', reject);
     socket.once('close', () => reject(new Error('The gateway closed the connection without an answer')));

@@ -69,9 +69,15 @@ export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
     types,
     member: nothing(),
     entry: nothing(),
-    standing: new DataLoader((keys) =>
-      Promise.all(keys.map((key) => (key.address === viewer.address ? standing.load(key) : undefined))),
-    ),
+    // Of others it is told what holds of anyone: as in the payload's lists, they are no members.
+    standing: new DataLoader(async (keys) => {
+      const found = await standing.loadMany(keys);
+      return found.map((one, index) =>
+        one === undefined || one instanceof Error || keys[index]?.address === viewer.address
+          ? one
+          : { ...one, member: undefined },
+      );
+    }),
     members: async () => emptyPage(),
     changes: async () => emptyPage(),
     allowed: async () => emptyPage(),

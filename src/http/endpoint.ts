@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { endAfterBody, readBody } from './body.ts';
+import type { Bodies } from './bodies.ts';
+import { endAfterBody } from './end-after-body.ts';
 
 /** Answers requests of node:http and of fetch. */
 export interface Endpoint {
@@ -14,38 +15,60 @@ export interface Incoming {
   /** What comes after the `?`, still encoded. */
   query: string;
   contentType: string;
-  /** The whole body, to be read once; null for one of more than `limit` bytes. */
-  readBody: (limit: number) => Promise<Buffer | null>;
+  /** The value of another header, whose name is in lower case; '' without. */
+  header(name: string): string;
+  /** The whole body, to be read once, as the body of nobody known; throws what `Bodies` throws. */
+  readBody: (bodies: Bodies, limit: number) => Promise<Buffer>;
 }
 
 export interface Answer {
+  /** Whether the request has shown a valid token. */
+  known?: boolean;
   status: number;
   headers: Record<string, string>;
-  text?: string;
+  /** Bytes are sent as they are, never copied. */
+  body?: string | Uint8Array<ArrayBuffer>;
 }
 
 export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
 
-/** @param linger how long a client may continue to send a body that was refused, in milliseconds; body.ts has the default */
-export function createEndpoint(answerTo: Answerer, linger?: number): Endpoint {
+export interface EndpointOptions {
+  /** How long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default. */
+  linger?: number;
+  /** Told of a request with a valid token. */
+  known?: (req: IncomingMessage) => void;
+}
+
+export function createEndpoint(answerTo: Answerer, { linger, known }: EndpointOptions = {}): Endpoint {
   return {
-    listener: (req, res) => void handle(answerTo, req, res, linger),
+    listener: (req, res) => void handle(answerTo, req, res, { linger, known }),
     async fetch(request) {
       const { pathname: path, search } = new URL(request.url);
       const { method, headers: sent, body } = request;
-      const { status, headers, text } = await answerTo({
+      const {
+        status,
+        headers,
+        body: answer,
+      } = await answerTo({
         method,
         path,
         query: search.slice(1),
         contentType: sent.get('content-type') ?? '',
-        readBody: async (limit) => (body ? readBody(body, sent.get('content-length'), limit) : Buffer.alloc(0)),
+        header: (name) => sent.get(name) ?? '',
+        readBody: async (bodies, limit) =>
+          body ? bodies.read(body, { limit, contentLength: sent.get('content-length'), token: undefined }) : Buffer.alloc(0),
       });
-      return new Response(method === 'HEAD' ? null : text, { status, headers });
+      return new Response(method === 'HEAD' ? null : answer, { status, headers });
     },
   };
 }
 
-async function handle(answerTo: Answerer, req: IncomingMessage, res: ServerResponse, linger?: number): Promise<void> {
+async function handle(
+  answerTo: Answerer,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { linger, known }: EndpointOptions,
+): Promise<void> {
   const { method = '', headers } = req;
   const [path, query] = splitUrl(req.url ?? '');
   let reads = false;
@@ -56,19 +79,25 @@ async function handle(answerTo: Answerer, req: IncomingMessage, res: ServerRespo
       path,
       query,
       contentType: headers['content-type'] ?? '',
-      readBody: (limit) => {
+      header: (name) => String(headers[name] ?? ''),
+      readBody: (bodies, limit) => {
         reads = true;
-        // Keeps the connection open for the answer when a body is too long.
-        return readBody(req.iterator({ destroyOnReturn: false }), headers['content-length'], limit);
+        return bodies.read(bodyOf(req), { limit, contentLength: headers['content-length'], token: undefined });
       },
     });
   } catch (error) {
     if (req.destroyed && !req.complete) return; // the client is gone
     throw error;
   }
+  if (answer.known) known?.(req);
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
   if (reads) endAfterBody(req, res, linger);
   else res.end();
+}
+
+/** The connection is still needed when a body is not read to its end. */
+export function bodyOf(req: IncomingMessage): AsyncIterable<Uint8Array> {
+  return req.iterator({ destroyOnReturn: false });
 }
 
 function splitUrl(url: string): [path: string, query: string] {
@@ -77,12 +106,12 @@ function splitUrl(url: string): [path: string, query: string] {
 }
 
 /** Sends an answer, but does not end it. */
-export function send(res: ServerResponse, { status, headers, text }: Answer): void {
+export function send(res: ServerResponse, { status, headers, body }: Answer): void {
   res.writeHead(status, headers);
-  if (text !== undefined) res.write(text);
+  if (body !== undefined) res.write(body);
 }
 
 /** An answer in plain text. */
 export function plain(status: number, text: string): Answer {
-  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }, text: `${text}\n` };
+  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' }, body: `${text}\n` };
 }

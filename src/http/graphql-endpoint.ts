@@ -8,27 +8,38 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { createContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
-import { type Endpoint, plain, send } from './endpoint.ts';
-import { GRAPHIQL } from './graphiql.ts';
+import type { Bodies } from './bodies.ts';
+import type { Endpoint } from './endpoint.ts';
+import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
 import { currentRequestId } from './request-id.ts';
+import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
-import { useGraphiqlCaching } from './yoga/graphiql-caching.ts';
+import { useErrorTexts } from './yoga/error-texts.ts';
+import { useIntrospection } from './yoga/introspection.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
+import { useSubscriptionRoot } from './yoga/subscription-root.ts';
 import { useVariableIssues } from './yoga/variables.ts';
 
 export interface GraphQLDeps {
   db: Database;
   log: Logger;
   hub: WatchHub;
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'production' | keyof PriceLimits | 'maxTokens'>;
+  config: Pick<
+    Config,
+    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens'
+  >;
+  bodies: Bodies;
+  strangers: Strangers;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
+  /** What callers are told of an error of GraphQL. */
+  told: (error: GraphQLError) => GraphQLError;
 }
 
 /** A Yoga server with all its plugins, which also runs the operations of WebSockets. */
@@ -40,24 +51,27 @@ export interface GraphQLEndpoint extends Endpoint {
   eventStreams: ReadonlySet<ServerResponse>;
 }
 
-/** GraphQL on `/graphql`, with GraphiQL for browsers; 404 on other paths. */
+/** GraphQL, with GraphiQL for browsers. */
 export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
   const eventStreams = new Set<ServerResponse>();
   const yoga = createYogaServer(deps, eventStreams);
+  const page = deps.config.graphiql ? createGraphiqlPage(deps.log) : undefined;
   return {
     yoga,
     eventStreams,
-    fetch: async (request) => yoga.fetch(request),
+    fetch: async (request) =>
+      page && asksForPage(request.method, request.headers.get('accept')) ? page.fetch(request) : yoga.fetch(request),
     listener(req, res) {
-      // Yoga makes a URL of these, and answers with a stack trace if that fails.
-      if (URL.canParse(`http://${req.headers.host || 'gateway'}${req.url}`)) return void yoga(req, res);
-      send(res, plain(400, 'The URL or the Host header is malformed'));
-      res.end();
+      if (page && asksForPage(req.method, req.headers.accept)) return page.listener(req, res);
+      void yoga(req, res);
     },
   };
 }
 
-function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLDeps, eventStreams: Set<ServerResponse>) {
+function createYogaServer(
+  { db, log, hub, config, bodies, authenticate, mask, told, strangers }: GraphQLDeps,
+  eventStreams: Set<ServerResponse>,
+) {
   return createYoga({
     schema,
     graphqlEndpoint: '/graphql',
@@ -67,8 +81,7 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
     maxRequestBodySize: false, // useRequestBody: Yoga's own copies every body
     multipart: false,
     maskedErrors: { maskError: mask },
-    graphiql: GRAPHIQL,
-    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options), // 9 MB
+    graphiql: false, // graphiql-page.ts
     context: ({ request }) =>
       createContext({
         db,
@@ -80,13 +93,15 @@ function createYogaServer({ db, log, hub, config, authenticate, mask }: GraphQLD
     plugins: [
       useLogging(log),
       useCors(config.allowedOrigins),
-      useAuthentication(authenticate, config.production),
-      useRequestBody(config.bodyLimit),
+      useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
+      useRequestBody(bodies, config.bodyLimit),
+      useIntrospection(config.introspection),
+      useErrorTexts(told),
       useDocumentSize(config),
       usePrice(config),
+      useSubscriptionRoot(),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
-      useGraphiqlCaching(),
     ],
   });
 }

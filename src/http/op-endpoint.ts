@@ -1,16 +1,22 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import { failureOf } from '../ops/codes.ts';
 import { answerOf, knownOp, type OpDeps, type Outcome, runOp } from '../ops/run-op.ts';
+import { type Bodies, BodyRefusedError } from './bodies.ts';
 import { preflightHeaders } from './cors.ts';
 import { createEndpoint, type Endpoint } from './endpoint.ts';
+import { loggedError } from './logged-error.ts';
 import { currentRequestId } from './request-id.ts';
 import { logRequest } from './request-log.ts';
+import type { Strangers } from './strangers.ts';
 
 export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery'> {
   log: Logger;
   /** BODY_LIMIT, in bytes; the endpoint's own limit also applies. */
   config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
-  /** How long a client may continue to send a body that was refused, in milliseconds; body.ts has the default. */
+  bodies: Bodies;
+  strangers?: Strangers;
+  /** How long a client may continue to send a body that was refused, in milliseconds; end-after-body.ts has the default. */
   linger?: number;
 }
 
@@ -22,25 +28,42 @@ const HEADERS = { 'Cache-Control': 'no-store', 'Access-Control-Allow-Origin': '*
 const PREFLIGHT = { ...HEADERS, ...preflightHeaders(METHODS, '*') };
 
 /** Answers every request with HTTP 200 and JSON, except OPTIONS and HEAD, which run nothing. */
-export function createOpEndpoint({ log, config, linger, ...deps }: OpEndpointDeps): Endpoint {
+export function createOpEndpoint({ log, config, bodies, strangers, linger, ...deps }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
-  const tooLarge: Outcome = { error: 'TOOLARGE', description: `The body has more than ${limit} bytes.` };
   const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
-  return createEndpoint(async ({ method, path, query, contentType, readBody }) => {
-    if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
-    if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
-    const body = await readBody(limit);
-    const outcome = body ? await runOp(opDeps, query, contentType, body) : tooLarge;
-    const { viewer, error, cause } = outcome;
-    const requestId = currentRequestId();
-    const op = knownOp(outcome);
-    if (error === 'SERVERERROR') {
-      log.error({ err: cause, requestId, op }, 'unexpected error');
-      outcome.description = `${outcome.description?.slice(0, -1)}; the log has it under the request id ${requestId}.`;
-    }
-    logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
-    const text = JSON.stringify(answerOf(outcome));
-    const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) };
-    return { status: 200, headers: { ...HEADERS, ...about, 'X-Request-Id': requestId }, text };
-  }, linger);
+  return createEndpoint(
+    async ({ method, path, query, contentType, readBody }) => {
+      if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
+      if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
+      const outcome = await readBody(bodies, limit).then(
+        (body) => runOp(opDeps, query, contentType, body),
+        (error: unknown) => refusal(error, limit),
+      );
+      const { viewer, error, cause } = outcome;
+      const requestId = currentRequestId();
+      const op = knownOp(outcome);
+      if (error === 'SERVERERROR') {
+        log.error({ err: loggedError(cause), requestId, op }, 'unexpected error');
+        outcome.description = `${outcome.description?.slice(0, -1)}; the log has it under the request id ${requestId}.`;
+      }
+      logRequest(log, 'op', { method, path, status: 200, viewer }, { op, error });
+      const answer = JSON.stringify(answerOf(outcome));
+      const about = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(answer)) };
+      return {
+        status: 200,
+        headers: { ...HEADERS, ...about, 'X-Request-Id': requestId },
+        body: answer,
+        known: viewer !== undefined,
+      };
+    },
+    { linger, known: (req) => strangers?.known(req) },
+  );
+}
+
+/** What becomes of a body that is not taken: nothing was run. */
+function refusal(error: unknown, limit: number): Outcome {
+  if (error instanceof BodyRefusedError) return { error: 'TOOLARGE', description: `The body has more than ${limit} bytes.` };
+  const { code, sentence } = failureOf(error, () => 'body');
+  if (code === 'SERVERERROR') throw error;
+  return { error: code, description: sentence };
 }

@@ -1,5 +1,16 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Limits } from '../config.ts';
+import { boundBacklog } from './backlog.ts';
+import { inTurn } from './in-turn.ts';
 import { attachWebSocket, type WebSocketOptions } from './websocket.ts';
 
 export interface ServersOptions extends WebSocketOptions {
@@ -20,12 +31,41 @@ const STREAMS_END_WITHIN = 300;
 /** How long clients may take to read that, in milliseconds. A client that reads nothing is cut off then: it has its cursor. */
 const STREAMS_CLOSE_WITHIN = 3_000;
 
+/** How often Node looks for clients that are late, in milliseconds. */
+const LATE_CHECK = 1_000;
+
+/** What Node itself bounds. A body's time is kept where it is read; this is for one that nobody reads. */
+function serverLimits(limits: Limits): ServerOptions {
+  return {
+    maxHeaderSize: limits.headersLimit,
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.headersTimeout + limits.bodyTimeout + limits.bodyWait,
+    keepAliveTimeout: limits.keepAlive,
+    connectionsCheckingInterval: LATE_CHECK,
+  };
+}
+
+/** Answers before there is a request, so that nothing is read for it. */
+function refuse(socket: Socket): void {
+  socket.on('error', () => socket.destroy());
+  socket.end('HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n');
+  socket.destroySoon();
+}
+
 export function createServers({ listener, eventStreams, ...options }: ServersOptions): Servers {
   const closeSockets: ((within: number) => Promise<void>)[] = [];
   return {
     createServer() {
-      // Other upgrades are offers that a server may ignore, such as HTTP/2, which Java's client offers each time.
-      const server = createServer({ shouldUpgradeCallback: (req) => /^websocket$/i.test(req.headers.upgrade ?? '') }, listener);
+      // Other upgrades are offers that a server may pass over, such as that of HTTP/2 which Java's client makes each time.
+      const shouldUpgradeCallback = (req: IncomingMessage) => /^websocket$/i.test(req.headers.upgrade ?? '');
+      const server = createServer(
+        { shouldUpgradeCallback, ...serverLimits(options.config) },
+        inTurn(listener, options.config.pipelined),
+      );
+      server.prependListener('connection', (socket: Socket) => {
+        if (!options.strangers.connected(socket)) refuse(socket);
+      });
+      boundBacklog(server, options.config.allBacklog, options.log);
       closeSockets.push(attachWebSocket(server, options));
       return server;
     },

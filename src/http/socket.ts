@@ -8,9 +8,20 @@ import { withRequestId } from './request-id.ts';
  * ones are found within two pings. One that was only stalled reconnects with its cursor.
  */
 const PING_EVERY = 12_000;
-/** How many bytes may wait for a client before the gateway stops reading from it: its requests would only add more. */
-const MAX_WAITING = 4 * 1024 * 1024;
+const BAD_REQUEST = 4400;
 const INTERNAL_ERROR = 4500;
+/** In bytes, by the protocol of WebSockets. The longer ones repeat what the client sent. */
+const MAX_REASON = 123;
+/** What graphql-ws throws for a message that only servers send: the client's mistake. */
+const UNEXPECTED = /^Unexpected message of type /;
+
+export interface JoinOptions {
+  mask: (error: unknown) => GraphQLError;
+  /** How many bytes may wait for a client before the gateway stops reading from it: its requests would only add more. */
+  clientBacklog: number;
+  /** How often the client is pinged, in milliseconds; default 12,000. */
+  pingInterval?: number;
+}
 
 type Send = (way: (written: (error?: Error | null) => void) => void) => Promise<void>;
 
@@ -19,18 +30,18 @@ type Send = (way: (written: (error?: Error | null) => void) => void) => Promise<
  * from its streams, which end with the socket.
  * @param onRead called when the buffer was full and the client has read from it
  */
-function senderTo(socket: WebSocket, onRead: () => void): Send {
+function senderTo(socket: WebSocket, clientBacklog: number, onRead: () => void): Send {
   return (way) =>
     new Promise((resolve) => {
       let waits = false;
       way((error) => {
         if (error) return;
         if (waits) onRead();
-        if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING) socket.resume();
+        if (socket.isPaused && socket.bufferedAmount <= clientBacklog) socket.resume();
         resolve();
       });
       waits = socket.bufferedAmount > 0;
-      if (socket.bufferedAmount > MAX_WAITING) socket.pause();
+      if (socket.bufferedAmount > clientBacklog) socket.pause();
     });
 }
 
@@ -55,16 +66,16 @@ function startPings(socket: WebSocket, every: number): () => void {
 export function joinSocket<Extra extends { socket: WebSocket }>(
   { opened }: Server<Extra>,
   extra: Extra,
-  mask: (error: unknown) => GraphQLError,
-  pingInterval = PING_EVERY,
+  { mask, clientBacklog, pingInterval = PING_EVERY }: JoinOptions,
 ): void {
   const { socket } = extra;
   const markAlive = startPings(socket, pingInterval);
-  const send = senderTo(socket, markAlive);
+  const send = senderTo(socket, clientBacklog, markAlive);
   const receive = async (handle: (message: string) => Promise<void>, message: string) => {
     try {
       await handle(message);
     } catch (error) {
+      if (error instanceof Error && UNEXPECTED.test(error.message)) return socket.close(BAD_REQUEST, 'Unexpected message');
       mask(error);
       socket.close(INTERNAL_ERROR, 'Internal server error');
     }
@@ -73,7 +84,7 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
     {
       protocol: socket.protocol,
       send: (data) => send((written) => socket.send(data, written)),
-      close: (code, reason) => socket.close(code, reason),
+      close: (code, reason) => socket.close(code, Buffer.byteLength(reason ?? '') > MAX_REASON ? '' : reason),
       onMessage: (handle) =>
         socket.on('message', (data) => {
           if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, String(data)));

@@ -5,14 +5,16 @@ import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST
 import { handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { TokenPlaces } from '../access/token-places.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
-import type { Config } from '../config.ts';
+import type { Config, Limits } from '../config.ts';
 import { limitExceeded } from '../graphql/limits.ts';
 import { StreamEndError } from '../model/errors.ts';
 import { isAllowedOrigin } from './cors.ts';
 import type { Yoga } from './graphql-endpoint.ts';
 import { joinSocket } from './socket.ts';
+import type { Strangers } from './strangers.ts';
 import { requestState } from './yoga/authentication.ts';
 
 export interface WebSocketOptions {
@@ -21,15 +23,14 @@ export interface WebSocketOptions {
   log: Logger;
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
-  /** BODY_LIMIT limits a message. */
-  config: Pick<Config, 'allowedOrigins' | 'bodyLimit'>;
+  strangers: Strangers;
+  config: Pick<Config, 'allowedOrigins'> & Limits;
   /** How often clients are pinged, in milliseconds. */
   pingInterval?: number;
 }
 
 /** How long a client may take from the handshake to a valid `connection_init`, in milliseconds. */
 const INIT_WITHIN = 5_000;
-const MAX_OPERATIONS = 100;
 /** How many operations in a row may be refused because of MAX_OPERATIONS before the socket is closed. */
 const MAX_REFUSALS = 10_000;
 /** In characters: each answer repeats the id. */
@@ -39,6 +40,7 @@ const POLICY_VIOLATION = 1008;
 const TRY_AGAIN_LATER = 1013;
 const BAD_REQUEST = 4400;
 const FORBIDDEN = 4403;
+const TOO_MANY = 4429;
 /** How long a client may take to read the last message before its connection is closed, in milliseconds. */
 const LINGER = 200;
 
@@ -47,6 +49,10 @@ interface Extra extends Record<PropertyKey, unknown> {
   request: IncomingMessage;
   authorization?: string | null;
   unguard?: () => void;
+  /** Leaves the place among the token's sockets. */
+  leave?: () => void;
+  /** Whether connection_init came. */
+  greeted: boolean;
   /** How many operations run or have unsent results, and how many were refused in a row. */
   operations: number;
   refusals: number;
@@ -58,7 +64,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
   const { log, mask, config, pingInterval } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.bodyLimit, autoPong: false, handleProtocols });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.message, autoPong: false, handleProtocols });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {
@@ -68,13 +74,21 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
       setTimeout(() => socket.destroy(), LINGER);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request));
+    sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request, socket));
   });
 
+  const places = new TokenPlaces({
+    what: 'WebSockets',
+    user: ['USER_SOCKETS', config.userSockets],
+    app: ['APP_SOCKETS', config.appSockets],
+  });
   const protocol = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: INIT_WITHIN,
-    onConnect: ({ extra, connectionParams }) => admit(options, extra, connectionParams),
-    onClose: ({ extra }) => extra.unguard?.(),
+    onConnect: ({ extra, connectionParams }) => admit(options, places, extra, connectionParams),
+    onClose: ({ extra }) => {
+      extra.unguard?.();
+      extra.leave?.();
+    },
     onSubscribe: ({ extra }, id, params) => beginOperation(options, extra, id, params),
     onComplete: ({ extra }) => {
       extra.operations--;
@@ -83,9 +97,11 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
     subscribe: (args) => (args as unknown as Prepared).run.subscribe(args),
     onError: (_, __, ___, errors) => errors.map((error) => mask(error).toJSON()),
   });
-  sockets.on('connection', (socket, request: IncomingMessage) => {
+  sockets.on('connection', (socket: WebSocket, request: IncomingMessage, connection: Duplex) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    joinSocket(protocol, { socket, request, operations: 0, refusals: 0 }, mask, pingInterval);
+    const extra: Extra = { socket, request, greeted: false, operations: 0, refusals: 0 };
+    boundGreeting(extra, connection, config.initMessage);
+    joinSocket(protocol, extra, { mask, clientBacklog: config.clientBacklog, pingInterval });
   });
 
   return async (within) => {
@@ -96,9 +112,32 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   };
 }
 
+/** Nobody who has not said who it is needs more than this many bytes to do so. */
+function boundGreeting(extra: Extra, connection: Duplex, most: number): void {
+  let left = most;
+  const count = (data: Buffer) => {
+    if (extra.greeted) {
+      connection.off('data', count);
+      return;
+    }
+    left -= data.length;
+    if (left >= 0) return;
+    connection.off('data', count).pause();
+    extra.socket.close(BAD_REQUEST, 'Too much before connection_init');
+    setTimeout(() => connection.destroy(), LINGER);
+  };
+  connection.prependListener('data', count);
+}
+
 /** Admits a client, or closes its socket; false closes it with 4403. */
-async function admit({ hub, authenticate, mask }: WebSocketOptions, extra: Extra, params: Record<string, unknown> = {}) {
+async function admit(
+  { hub, authenticate, mask, strangers }: WebSocketOptions,
+  places: TokenPlaces,
+  extra: Extra,
+  params: Record<string, unknown> = {},
+) {
   const { socket, request } = extra;
+  extra.greeted = true;
   const given = params['authorization'] ?? params['Authorization'];
   extra.authorization = typeof given === 'string' ? given : request.headers.authorization;
   let viewer: Viewer | null;
@@ -110,11 +149,21 @@ async function admit({ hub, authenticate, mask }: WebSocketOptions, extra: Extra
     return false;
   }
   if (!viewer) return false;
+  strangers.known(request);
+  try {
+    extra.leave = places.enter(viewer);
+  } catch (error) {
+    socket.close(TOO_MANY, (error as Error).message);
+    return false;
+  }
   extra.unguard = hub.guard(viewer, (reason) => {
     const stopping = reason instanceof StreamEndError && reason.code === 'SERVER_STOPPING';
     setTimeout(() => socket.close(stopping ? GOING_AWAY : FORBIDDEN, reason.message), LINGER);
   });
-  if (socket.readyState !== socket.OPEN) extra.unguard();
+  if (socket.readyState !== socket.OPEN) {
+    extra.unguard();
+    extra.leave();
+  }
   return true;
 }
 
@@ -126,10 +175,11 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
     return [new GraphQLError(message)];
   }
   // Operations that the client has just completed are about to end.
-  if (extra.operations >= MAX_OPERATIONS) await setImmediate();
-  if (extra.operations >= MAX_OPERATIONS) {
+  const { maxOperations } = options.config;
+  if (extra.operations >= maxOperations) await setImmediate();
+  if (extra.operations >= maxOperations) {
     if (++extra.refusals > MAX_REFUSALS) extra.socket.close(POLICY_VIOLATION, 'Too many operations');
-    return [limitExceeded('MAX_OPERATIONS', MAX_OPERATIONS, `A socket may have ${MAX_OPERATIONS} operations at once`)];
+    return [limitExceeded('MAX_OPERATIONS', maxOperations, `A socket may have ${maxOperations} operations at once`)];
   }
   extra.refusals = 0;
   extra.operations++;
@@ -176,7 +226,9 @@ async function prepare(
 }
 
 /** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */
-function refusalOf({ url, headers }: IncomingMessage, { config }: WebSocketOptions): string | undefined {
+function refusalOf(request: IncomingMessage, { config, strangers }: WebSocketOptions): string | undefined {
+  const { url, headers } = request;
+  if (!strangers.requested(request, (leave) => request.socket.once('close', leave))) return '429 Too Many Requests';
   if (url?.split('?', 1)[0] !== '/graphql') return '404 Not Found';
   const { origin, host } = headers;
   if (origin === undefined || isAllowedOrigin(origin, config.allowedOrigins)) return undefined;

@@ -44,13 +44,16 @@ export class TokenNotFoundError extends DomainError {
   }
 }
 
+/** In characters: a longer one is no gid, and is not sent back whole. */
+const MAX_GID = 100;
+
 /** The group does not exist, or the caller may not see it: callers cannot tell which. */
 export class GroupNotFoundError extends DomainError {
   readonly code = 'GROUP_NOT_FOUND';
   readonly gid: string;
   constructor(gid: string | number) {
     super('There is no such group');
-    this.gid = String(gid);
+    this.gid = String(gid).slice(0, MAX_GID);
   }
 }
 
@@ -107,7 +110,20 @@ export class StreamEndError extends DomainError {
   }
 }
 
-/** More work is waiting than the gateway accepts; nothing was written. */
+/** The caller has more open than a setting allows. */
+export class LimitExceededError extends Error {
+  override name = 'LimitExceededError';
+  /** The setting, and what it is. */
+  readonly limit: string;
+  readonly max: number;
+  constructor(limit: string, max: number, message: string) {
+    super(message);
+    this.limit = limit;
+    this.max = max;
+  }
+}
+
+/** More work waits than the gateway takes on; nothing was written. */
 export class OverloadedError extends Error {
   override name = 'OverloadedError';
 }

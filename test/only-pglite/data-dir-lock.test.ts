@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { askHolder, DataDirLockedError, lockDataDir } from '../../src/db/lock.ts';
 import { temporaryFolder } from '../setup/folder.ts';
+import { startServer } from '../setup/server.ts';
 
 interface Outcome {
   locked: boolean;
@@ -180,6 +181,60 @@ test('a path that is too long for a socket works', async () => {
   expect(await askHolder(folder, { n: 1 })).toEqual({ ok: { echo: { n: 1 } } });
   expect(existsSync(join(folder, 'control.sock'))).toBe(false);
   await release();
+});
+
+test.skipIf(process.platform === 'win32')(
+  'its socket is where no other user can look, or foresee, and goes with it',
+  async () => {
+    const folder = join(temporaryFolder(), 'x'.repeat(120));
+    const elsewhere = () => readFileSync(join(folder, 'control.path'), 'utf8');
+    const { child } = await holderOf(folder);
+    const left = elsewhere();
+    expect(statSync(dirname(left)).mode & 0o777).toBe(0o700);
+    await kill(child);
+    const { release } = await holderOf(folder);
+    expect(elsewhere()).not.toBe(left);
+    expect([existsSync(dirname(left)), existsSync(elsewhere())]).toEqual([false, true]);
+    const own = dirname(elsewhere());
+    await release();
+    expect([existsSync(own), existsSync(join(folder, 'control.path'))]).toEqual([false, false]);
+    await expect(askHolder(folder, {})).rejects.toThrow(/ENOENT/);
+  },
+);
+
+describe.skipIf(process.platform === 'win32')('a folder that is open to other users', () => {
+  const open = (folder: string) => {
+    chmodSync(folder, 0o755);
+    return () => statSync(folder).mode & 0o777;
+  };
+
+  test('is closed when it is empty, or one of ours', async () => {
+    const folder = temporaryFolder();
+    for (let round = 0; round < 2; round++) {
+      const mode = open(folder);
+      await (await lockDataDir(folder)).release();
+      expect(mode()).toBe(0o700);
+    }
+  });
+
+  test('is refused when it has files of others, and left as it is', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'letters.txt'), '');
+    const mode = open(folder);
+    await expect(lockDataDir(folder)).rejects.toThrow(/open to other users/);
+    expect([mode(), readdirSync(folder)]).toEqual([0o755, ['letters.txt']]);
+  });
+
+  test('is closed by a gateway with all that lies in it, whatever modes the database gives its files', async () => {
+    const folder = temporaryFolder();
+    const mode = open(folder);
+    const server = await startServer({ DATA_DIR: folder });
+    expect(mode()).toBe(0o700);
+    const modes = readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mode & 0o077]);
+    expect(modes.map(([name]) => name)).toEqual(expect.arrayContaining(['control.sock', 'lock', 'pglite']));
+    expect(modes.filter(([, others]) => others !== 0)).toEqual([]);
+    await server.stop();
+  });
 });
 
 test('two folders do not know of each other', async () => {

@@ -92,6 +92,7 @@ describe.each(['/backend', '/backend/', '/api.php'])('%s', (path) => {
     expect(headers).toEqual({
       'access-control-allow-origin': '*',
       'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
       'content-length': String(Buffer.byteLength(text)),
       'content-type': 'application/json',
       'x-request-id': 'mine',
@@ -115,6 +116,7 @@ describe.each(['/backend', '/backend/', '/api.php'])('%s', (path) => {
         'access-control-allow-origin': '*',
         'access-control-max-age': '3600',
         'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
       },
     });
   });
@@ -127,6 +129,7 @@ describe.each(['/backend', '/backend/', '/api.php'])('%s', (path) => {
         'access-control-allow-origin': '*',
         allow: 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
         'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
       },
     });
   });

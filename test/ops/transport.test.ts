@@ -4,6 +4,8 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from '../../src/config.ts';
+import { Bodies } from '../../src/http/bodies.ts';
 import { createOpEndpoint } from '../../src/http/op-endpoint.ts';
 import { sql } from '../setup/database.ts';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
@@ -81,6 +83,7 @@ describe('a body over 8 MiB', () => {
   const withLinger = async (linger: number) => {
     const endpoint = createOpEndpoint({
       ...{ db, log: pino({ level: 'silent' }), config: { opEndpoint: 'on', bodyLimit: LIMIT }, linger },
+      bodies: new Bodies(DEFAULT_LIMITS, LIMIT),
       ...{ authenticate: async () => null },
     });
     const server = createServer(endpoint.listener).listen(0, '127.0.0.1');

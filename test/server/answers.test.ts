@@ -180,12 +180,3 @@ describe('health', () => {
     expect(await server.send(GET('/readyz'))).toMatchObject({ status: 503 });
   });
 });
-
-test("GraphiQL's page may be kept for an hour, and apart from other answers of its address", async () => {
-  const { server } = await openWithLog();
-  const { status, headers } = await server.send({ method: 'GET', headers: { Accept: 'text/html,*/*;q=0.8' } });
-  expect({ status, kept: headers['cache-control'] }).toEqual({ status: 200, kept: 'public, max-age=3600' });
-  expect(headers.vary?.split(', ').sort()).toEqual(['Accept', 'Origin']);
-  const answer = await server.send({ method: 'GET', path: '/graphql?query={__typename}' });
-  expect(answer.headers['cache-control']).toBeUndefined();
-});

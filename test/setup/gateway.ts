@@ -56,6 +56,8 @@ export interface TestGateway extends Gateway {
 export const TEST_CONFIG: GatewayConfig = {
   allowedOrigins: undefined,
   bodyLimit: 32 * 1024 * 1024,
+  graphiql: true,
+  introspection: 'on',
   opEndpoint: 'on',
   production: false,
 };

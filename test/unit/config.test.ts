@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, LOG_LEVELS, readConfig } from '../../src/config.ts';
+import { ConfigError, DEFAULT_LIMITS, LIMIT_SETTINGS, LOG_LEVELS, readConfig } from '../../src/config.ts';
 import { runServer } from '../setup/server.ts';
 
 const MIB = 1024 * 1024;
@@ -19,6 +20,7 @@ function refusal(env: Record<string, string>): string {
 
 test('every setting has a default', () => {
   expect(readConfig({})).toEqual({
+    ...DEFAULT_LIMITS,
     port: 4000,
     host: '127.0.0.1',
     dataDir: './data',
@@ -32,6 +34,7 @@ test('every setting has a default', () => {
     appToken: undefined,
     logLevel: 'info',
     allowedOrigins: undefined,
+    trustedProxies: undefined,
     opEndpoint: 'on',
     bodyLimit: 32 * MIB,
     maxFields: 100_000,
@@ -43,7 +46,23 @@ test('every setting has a default', () => {
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
     production: false,
+    graphiql: true,
+    introspection: 'on',
   });
+});
+
+test("README's table has every limit with its default", () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  for (const [key, setting] of Object.entries<{ name: string; size?: number; seconds?: number; count?: number }>(
+    LIMIT_SETTINGS,
+  )) {
+    const { name, size = 0, seconds, count } = setting;
+    const unit = size >= MIB ? `${size / MIB} MiB` : `${size / 1024} KiB`;
+    const written = seconds ?? count?.toLocaleString('en') ?? unit;
+    expect(readme).toMatch(new RegExp(`^\\| \`${name}\` \\| ${written} \\| \\S`, 'm'));
+    const [given, taken] = size ? ['5 KiB', 5120] : seconds === undefined ? ['7', 7] : ['7', 7000];
+    expect(readConfig({ [name]: given })).toMatchObject({ [key]: taken });
+  }
 });
 
 test('a setting that is empty or blank is not set', () => {
@@ -102,7 +121,11 @@ describe('what is taken', () => {
     [{ STATEMENT_TIMEOUT: '0.1' }, { statementTimeout: 100 }],
     [{ STATEMENT_TIMEOUT: '1.001' }, { statementTimeout: 1001 }],
     [{ TRANSACTION_TIMEOUT: '3600' }, { transactionTimeout: 3_600_000 }],
-    [{ NODE_ENV: 'production' }, { production: true }],
+    [{ NODE_ENV: 'production' }, { production: true, graphiql: false, introspection: 'app' }],
+    [{ NODE_ENV: 'production', GRAPHIQL: 'on', INTROSPECTION: 'on' }, { production: true }],
+    [{ TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.7/32' }, { trustedProxies: ['10.0.0.0/8', '::1', '192.0.2.7/32'] }],
+    [{ GRAPHIQL: 'off' }, { graphiql: false }],
+    [{ INTROSPECTION: 'off' }, { introspection: 'off' }],
     [{ NODE_ENV: 'development' }, { production: false }],
   ])('%o', (env, expected) => {
     expect(readConfig(env)).toEqual({ ...readConfig({}), ...expected });
@@ -137,6 +160,11 @@ describe('a wrong value is refused with the name of the setting and what is allo
       (value) => ['ALLOWED_ORIGINS', value, ORIGINS] as const,
     ),
     ...['ON', 'yes', '0'].map((value) => ['OP_ENDPOINT', value, 'OP_ENDPOINT must be one of on, post, off'] as const),
+    ...['10.0.0.0/33', '10.0.0.0/8/8', 'proxy', '10.0.0.0/', '1.2.3.4,'].map(
+      (value) => ['TRUSTED_PROXIES', value, 'TRUSTED_PROXIES must be CIDRs like 10.0.0.0/8, separated by commas'] as const,
+    ),
+    ['GRAPHIQL', 'yes', 'GRAPHIQL must be one of on, off'],
+    ['INTROSPECTION', 'yes', 'INTROSPECTION must be one of on, app, off'],
   ])('%s=%s', (name, value, message) => {
     expect(refusal({ [name]: value })).toBe(`${message}. It is ${JSON.stringify(value)}.`);
   });

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { TokenPlaces } from '../../access/token-places.ts';
 import { createStandings, type TokenStanding } from '../../access/token-standing.ts';
 import type { Viewer } from '../../access/viewer.ts';
 import type { Database } from '../../db/client.ts';
@@ -10,7 +11,14 @@ import { StreamEndError } from '../../model/errors.ts';
 import { AppTail } from './app-tail.ts';
 import { GroupTail } from './group-tail.ts';
 import { RingBudget } from './ring.ts';
+import { type SnapshotLimits, SnapshotTurns } from './snapshot-turns.ts';
 import { endable, Subscriber } from './subscriber.ts';
+
+export interface HubLimits extends SnapshotLimits {
+  /** How many streams a token may have open. */
+  userStreams: number;
+  appStreams: number;
+}
 
 export interface HubOptions {
   db: Database;
@@ -21,11 +29,15 @@ export interface HubOptions {
   checkpointInterval?: number;
   /** Whether hints are used; off with HINTS_URL=off, and in tests of the poll. */
   hints?: boolean;
+  /** Without it, there are none. */
+  limits?: HubLimits;
 }
 
 export const POLL = 500;
 export const CHECKPOINT = 30_000;
 const CHUNK = 5_000;
+const ANY = Number.POSITIVE_INFINITY;
+const UNLIMITED: HubLimits = { userStreams: ANY, appStreams: ANY, snapshots: ANY, tokenSnapshots: ANY };
 export const LOG_BLOCKED_AFTER = 5_000;
 const LOG_BLOCKED_EVERY = 10_000;
 
@@ -64,6 +76,9 @@ const BLOCKER = statement({
 export class WatchHub {
   readonly db: Database;
   readonly checkpointInterval: number;
+  /** The turns of those that read a snapshot. */
+  readonly snapshots: SnapshotTurns;
+  readonly #streams: TokenPlaces;
   readonly #log: Logger;
   readonly #standing: (viewer: Viewer) => Promise<TokenStanding>;
   readonly #budget = new RingBudget();
@@ -78,7 +93,13 @@ export class WatchHub {
   #stopping = false;
   #blockedLogged = 0;
 
-  constructor({ db, log, pollInterval = POLL, checkpointInterval = CHECKPOINT, hints = true }: HubOptions) {
+  constructor({ db, log, pollInterval = POLL, checkpointInterval = CHECKPOINT, hints = true, limits = UNLIMITED }: HubOptions) {
+    this.snapshots = new SnapshotTurns(limits);
+    this.#streams = new TokenPlaces({
+      what: 'streams',
+      user: ['USER_STREAMS', limits.userStreams],
+      app: ['APP_STREAMS', limits.appStreams],
+    });
     this.db = db;
     this.#log = log;
     this.#standing = createStandings(db);
@@ -109,11 +130,18 @@ export class WatchHub {
     return this.#subscribers.size;
   }
 
-  /** Opens a stream: `run` is its generator, which gets the subscriber to wait with. */
+  /**
+   * Opens a stream: `run` is its generator, which gets the subscriber to wait with.
+   * @throws LimitExceededError
+   */
   open<T>(viewer: Viewer, run: (subscriber: Subscriber) => AsyncGenerator<T, void>): AsyncGenerator<T, void> {
     if (this.#stopping) throw new StreamEndError('SERVER_STOPPING');
+    const leave = this.#streams.enter(viewer);
     const subscriber = new Subscriber(viewer);
-    const release = () => this.#subscribers.delete(subscriber);
+    const release = () => {
+      leave();
+      this.#subscribers.delete(subscriber);
+    };
     this.#subscribers.add(subscriber);
     async function* stream() {
       try {

@@ -153,7 +153,8 @@ class GroupStream {
     const gid = this.#args.gid.number;
     const cursor = encodeSnapshotCursor(gid);
     let page = 0;
-    for await (const { settings, members } of snapshotPages(this.#sql, this.#viewer.appId, gid)) {
+    const pages = snapshotPages(this.#sql, this.#viewer.appId, gid);
+    for await (const { settings, members } of this.#hub.snapshots.read(this.#subscriber, pages)) {
       if (this.#subscriber.checkEnd()) return;
       if (await this.#isOver(head)) return; // the records that follow say why
       page++;

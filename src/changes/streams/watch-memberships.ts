@@ -137,8 +137,10 @@ class MembershipStream {
     const from = after == null ? undefined : this.#decode(after);
     if (from) yield* this.#catchUp(from);
     else {
-      for await (const row of this.#present()) {
-        if (snapshot || after != null) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
+      const shown = snapshot || after != null;
+      const rows = this.#present();
+      for await (const row of shown ? this.#hub.snapshots.read(this.#subscriber, rows) : rows) {
+        if (shown) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
         if (this.#subscriber.checkEnd()) return;
       }
     }

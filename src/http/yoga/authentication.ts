@@ -1,7 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionSetNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../access/viewer.ts';
 import { unauthenticated } from '../../graphql/errors.ts';
+import { closeAfter } from '../end-after-body.ts';
 
 /** What the plugins know of a request before its context is made. */
 export interface RequestState {
@@ -22,10 +24,12 @@ export function requestState(request: Request): RequestState {
 /**
  * Finds out who is asking, before the body is read. Without a valid token only the schema can be asked for, and nothing
  * at all in production.
+ * @param known told of a request with a valid token
  */
 export function useAuthentication(
   authenticate: (authorization: string | null) => Promise<Viewer | null>,
   production: boolean,
+  known: (req: IncomingMessage) => void,
 ): Plugin {
   /** Once more when all of the request is there: its body may have been long in coming. */
   async function stillViewer(request: Request): Promise<Viewer | null> {
@@ -35,14 +39,21 @@ export function useAuthentication(
     return state.viewer;
   }
   return {
-    async onRequestParse({ request, endResponse, fetchAPI }) {
+    async onRequestParse({ request, endResponse, fetchAPI, serverContext }) {
       const state = requestState(request);
       state.viewer = await authenticate(request.headers.get('authorization'));
+      const { req } = serverContext as { req?: IncomingMessage };
+      if (state.viewer && req) known(req);
       if (state.viewer || !production) return;
       const { message, extensions } = unauthenticated();
       const body = { errors: [{ message, extensions: { code: extensions['code'] } }] };
       const headers = { 'Content-Type': 'application/json; charset=utf-8', 'WWW-Authenticate': 'Bearer' };
       endResponse(new fetchAPI.Response(JSON.stringify(body), { status: 401, headers }));
+    },
+    onResponse({ response, serverContext }) {
+      // Nothing is kept for who has shown no token.
+      const { req, res } = serverContext as { req?: IncomingMessage; res?: ServerResponse };
+      if (response.status === 401 && req && res) closeAfter(req, res);
     },
     async onExecute({ args, setResultAndStopExecution }) {
       const viewer = await stillViewer(args.contextValue.request);

@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { tokenKey } from '../../access/viewer.ts';
 import { limitExceeded } from '../../graphql/limits.ts';
-import { announcesMore } from '../body.ts';
+import { type Bodies, BodyBrokenError, BodyRefusedError } from '../bodies.ts';
+import { bodyOf } from '../endpoint.ts';
+import { requestState } from './authentication.ts';
 
 interface ServerContext {
   /** Absent where a request came as fetch has it. */
@@ -10,22 +13,28 @@ interface ServerContext {
 }
 
 /**
- * Refuses a body of more than `limit` bytes with 413: before it is read when its length is announced, else as soon as it is
- * too long. A body or parameters that cannot be read are the caller's mistake: 400, without repeating what was sent.
+ * Reads the body, of at most `limit` bytes, in Yoga's place, which keeps it chunk by chunk; its parsers get the text. A body or
+ * parameters that cannot be read are the caller's mistake: 400, without repeating what was sent.
  */
-export function useRequestBody(limit: number): Plugin<Record<string, unknown>, ServerContext> {
-  const tooLarge = () =>
-    limitExceeded('BODY_LIMIT', limit, `The body of a request may have at most ${limit} bytes`, { status: 413 });
+export function useRequestBody(bodies: Bodies, limit: number): Plugin<Record<string, unknown>, ServerContext> {
+  async function textOf(request: Request, req: IncomingMessage | undefined): Promise<string> {
+    const body = req ? bodyOf(req) : request.body;
+    if (!body) return '';
+    const { viewer } = requestState(request);
+    const token = viewer ? tokenKey(viewer) : undefined;
+    const contentLength = request.headers.get('content-length');
+    return new TextDecoder().decode(await bodies.read(body, { limit, contentLength, token }));
+  }
   return {
-    onRequestParse({ request, serverContext, requestParser, setRequestParser }) {
-      if (announcesMore(request.headers.get('content-length'), limit)) throw tooLarge();
+    onRequestParse({ serverContext, requestParser, setRequestParser }) {
       if (!requestParser) return;
-      const { req } = serverContext;
-      const counted = req?.headers['transfer-encoding'] !== undefined;
       setRequestParser(async (whole) => {
         try {
-          return await (counted ? Promise.race([overrun(req, limit, tooLarge), requestParser(whole)]) : requestParser(whole));
+          if (whole.method !== 'POST') return await requestParser(whole);
+          const text = await textOf(whole, serverContext.req);
+          return await requestParser({ text: async () => text, json: async () => JSON.parse(text) } as Request);
         } catch (error) {
+          serverContext.req?.resume(); // what still comes is dropped, so that the caller gets the answer
           throw readable(error);
         }
       });
@@ -37,24 +46,10 @@ export function useRequestBody(limit: number): Plugin<Record<string, unknown>, S
   };
 }
 
-/** Rejects when more than `limit` bytes came. What comes then is dropped, so that the caller gets the answer. */
-function overrun(req: IncomingMessage, limit: number, tooLarge: () => Error): Promise<never> {
-  return new Promise((_, reject) => {
-    // Nobody has read of it yet.
-    let received = req.readableLength;
-    if (received > limit) reject(tooLarge());
-    const push = req.push.bind(req);
-    req.push = (chunk: Buffer | null, encoding?: BufferEncoding) => {
-      received += chunk?.length ?? 0;
-      if (chunk === null || received <= limit) return push(chunk, encoding);
-      reject(tooLarge());
-      return true;
-    };
-  });
-}
-
-/** What Yoga's parsers throw, as an answer. Its own for broken JSON repeats the whole body. */
+/** What reading and Yoga's parsers throw, as an answer. Yoga's own for broken JSON repeats the whole body. */
 function readable(error: unknown): unknown {
+  if (error instanceof BodyRefusedError) return limitExceeded(error.limit, error.max, error.message, { status: error.status });
+  if (error instanceof BodyBrokenError) return badRequest('The body broke off');
   const broken = error instanceof SyntaxError || (error instanceof GraphQLError && error.extensions['originalError']);
   return broken ? badRequest('The body, or a parameter of the URL, is not valid JSON') : error;
 }
