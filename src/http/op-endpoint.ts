@@ -35,10 +35,7 @@ export function createOpEndpoint({ log, config, bodies, strangers, linger, ...de
     async ({ method, path, query, contentType, readBody }) => {
       if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
       if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
-      const outcome = await readBody(bodies, limit).then(
-        (body) => runOp(opDeps, query, contentType, body),
-        (error: unknown) => refusal(error, limit),
-      );
+      const outcome = await readBody(bodies, limit).then((body) => runOp(opDeps, query, contentType, body), refusal);
       const { viewer, error, cause } = outcome;
       const requestId = currentRequestId();
       const op = knownOp(outcome);
@@ -61,8 +58,8 @@ export function createOpEndpoint({ log, config, bodies, strangers, linger, ...de
 }
 
 /** What becomes of a body that is not taken: nothing was run. */
-function refusal(error: unknown, limit: number): Outcome {
-  if (error instanceof BodyRefusedError) return { error: 'TOOLARGE', description: `The body has more than ${limit} bytes.` };
+function refusal(error: unknown): Outcome {
+  if (error instanceof BodyRefusedError) return { error: 'TOOLARGE', description: `${error.message}.` };
   const { code, sentence } = failureOf(error, () => 'body');
   if (code === 'SERVERERROR') throw error;
   return { error: code, description: sentence };

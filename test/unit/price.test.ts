@@ -59,7 +59,7 @@ describe('the schema', () => {
     for (const { name, field } of pages)
       expect([name, priceIn(field)]).toEqual([name, expect.objectContaining({ list: true, nodes: true })]);
     expect(fields.filter(({ field }) => priceIn(field)?.items === 'page').map(({ name }) => name.split('.')[1])).toEqual(
-      Array(4).fill('edges'),
+      Array(5).fill('edges'),
     );
   });
 
