@@ -68,13 +68,13 @@ describe('an answer', () => {
     expect((await post(limitedTo(100), query, headers)).extensions).toEqual(small.extensions);
   });
 
-  test('of 16 MiB at most by default: what one sends itself comes back only so often', async () => {
+  test('what one sends oneself does not come back whole', async () => {
     const usual = gatewayOn(gateway.db);
     const long = 'x'.repeat(1024 * 1024);
     const query = (count: number) =>
       `mutation { groupDel(input: { gid: "${long}" }) { ... on GroupNotFound { ${aliases(count, 'gid')} } } }`;
-    expect((await post(usual, query(15))).data.groupDel.a14).toBe(long);
-    expect((await post(usual, query(1_000))).errors?.[0].extensions).toEqual(LIMIT(16 * 1024 * 1024));
+    const { data } = await post(usual, query(1_000));
+    expect(data.groupDel.a999).toMatch(/^x{99,100}…?$/);
   });
 
   test('of a mutation: it was carried out, and its error says so', async () => {

@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { chmodSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { temporaryFolder } from './folder.ts';
@@ -7,5 +7,6 @@ import { temporaryFolder } from './folder.ts';
 export async function migratedDataDir(): Promise<string> {
   const folder = join(temporaryFolder(), 'data');
   cpSync(inject('pglite').dataDir, folder, { recursive: true });
+  chmodSync(folder, 0o700); // as a gateway makes it
   return folder;
 }

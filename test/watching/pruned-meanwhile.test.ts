@@ -124,6 +124,7 @@ test('streams across groups are told of what a gateway did not read before it wa
   expect(await told).toEqual([[], 'CURSOR_EXPIRED']);
   expect(await rest(app)).toEqual([[], 'CURSOR_EXPIRED']);
   await expect(memberships.next()).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' });
+  await settled(db);
   const anew = begin('app', group);
   await ready(anew);
   await group.rename();
