@@ -240,7 +240,10 @@ describe('leaving', () => {
     await edit(app, { gid, add: [{ addresses: ['anna'] }] });
     const other = await anna.send(`mutation { ${asked('bert')} }`);
     expect(other.errors).toBeUndefined();
-    expect(other.data?.groupEditMembers.group).toMatchObject({ messageTypes: [7], permission: { allowed: false, reason: 'NOT_A_MEMBER' } });
+    expect(other.data?.groupEditMembers.group).toMatchObject({
+      messageTypes: [7],
+      permission: { allowed: false, reason: 'NOT_A_MEMBER' },
+    });
   });
 
   test('removing its own entry for a message type is not leaving', async () => {

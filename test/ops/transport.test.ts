@@ -19,7 +19,11 @@ const { token, viewer } = app;
 const PATHS = ['/backend', '/backend/', '/api.php'];
 const LIMIT = 8 * 1024 * 1024;
 const HOUR = 3_600_000;
-const TOO_LARGE = { result: false, error: 'TOOLARGE', error_description: `The body of a request may have at most ${LIMIT} bytes.` };
+const TOO_LARGE = {
+  result: false,
+  error: 'TOOLARGE',
+  error_description: `The body of a request may have at most ${LIMIT} bytes.`,
+};
 
 const changes = async () => (await sql<{ count: number }>(db, 'select count(*)::int as count from changes'))[0]?.count;
 
@@ -106,7 +110,10 @@ describe('a body over 8 MiB', () => {
     const send = (x: string) =>
       small.answer({ method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ op: 'appstats', token: smallToken, x }) });
     expect(await send('')).toMatchObject({ result: true });
-    expect(await send('x'.repeat(1024))).toEqual({ ...TOO_LARGE, error_description: 'The body of a request may have at most 1024 bytes.' });
+    expect(await send('x'.repeat(1024))).toEqual({
+      ...TOO_LARGE,
+      error_description: 'The body of a request may have at most 1024 bytes.',
+    });
   });
 
   test.each([
