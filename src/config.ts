@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { GROUP_LIMITS } from './model/group.ts';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
 export interface Config extends Limits {
@@ -91,6 +92,7 @@ export const LIMIT_SETTINGS = {
   clientBacklog: { name: 'CLIENT_BACKLOG', size: 4 * MIB },
   allBacklog: { name: 'ALL_BACKLOG', size: 256 * MIB },
   keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
+  maxMessageTypes: { name: 'MAX_MESSAGE_TYPES', count: GROUP_LIMITS.maxMessageTypes },
 } as const satisfies Record<string, LimitSetting>;
 
 type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number });

@@ -73,7 +73,7 @@ export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSetti
     }),
     messageTypes: t.field({
       type: ['Int'],
-      description: `The message types that had a set of their own, in ascending order; at most 1,000. ${WEIGHS.messageTypes}`,
+      description: `The message types that had a set of their own, in ascending order; at most 1,000, unless the gateway is set otherwise. ${WEIGHS.messageTypes}`,
       extensions: MESSAGE_TYPES,
       resolve: ({ types }) => types.map(([type]) => type),
     }),

@@ -10,7 +10,7 @@ import { findGroups, findTypes, type GroupPageArgs, pageGroupsOf } from '../grou
 import { type EntryKey, findEntries, findMembers, type MemberPageArgs, pageMembersOfMany } from '../groups/read/members.ts';
 import { findStandings, type Standing } from '../groups/read/standings.ts';
 import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
-import type { Group, TypeLevels } from '../model/group.ts';
+import type { Group, GroupLimits, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';
 import { Pace } from './pace.ts';
@@ -20,6 +20,7 @@ export interface Context {
   readonly db: Database;
   readonly requestId: string;
   readonly viewer: Viewer;
+  readonly limits: GroupLimits;
   /** For streams. */
   readonly hub: WatchHub;
   /** The cursor from which an SSE client that reconnects wants to continue. */

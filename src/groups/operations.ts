@@ -9,7 +9,7 @@ import { bool, date, int2, int4, int8, text, uuid } from '../db/types.ts';
 import { gatewayState, groups } from '../generated/tables.ts';
 import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
-import type { Group, GroupSettings } from '../model/group.ts';
+import { GROUP_LIMITS, type Group, type GroupLimits, type GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
 import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
 import { ALL_RIGHTS } from '../model/rights.ts';
@@ -27,7 +27,7 @@ import {
 } from './input/operation-input.ts';
 import { findGroup, findTypes } from './read/groups.ts';
 import { editMembers } from './write/edit-members.ts';
-import { editTypeEntries } from './write/edit-type-entries.ts';
+import { editTypeEntries, tooManyTypes } from './write/edit-type-entries.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
 import { membersNotNamed } from './write/replace-members.ts';
 import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
@@ -96,7 +96,7 @@ const BURY = statement({
  * @throws NotAllowedError (CREATE_GROUPS), InvalidInputError, IdempotencyConflictError; GroupNotFoundError when the request is a
  * repetition and its group is gone
  */
-export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInput): Promise<GroupChanged> {
+export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInput, limits = GROUP_LIMITS): Promise<GroupChanged> {
   requireScope(viewer, 'CREATE_GROUPS');
   const issues = new Issues();
   issues.noNulls(input, INPUT, CLEARABLE);
@@ -113,7 +113,7 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
     const first = request && (await firstOutcome(tx, request));
     if (first) return first;
     const write = await openGroup(tx, viewer, settings, messageType);
-    const counts = await applyEdit(write, edit);
+    const counts = await applyEdit(write, edit, limits);
     await write.flush();
     const { gid, version, mark } = write.group;
     const outcome = { ...counts, position: { gid, version, mark } };
@@ -148,7 +148,7 @@ async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageTy
  * VersionConflictError, IdempotencyConflictError, NotAMemberError (an entry for a message type needs a membership),
  * LastOwnerError (for a user)
  */
-export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInput): Promise<GroupChanged> {
+export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInput, limits = GROUP_LIMITS): Promise<GroupChanged> {
   requireScope(viewer, 'WRITE');
   const issues = checkTarget(input, CLEARABLE);
   const messageType = messageTypeOf(issues, input.messageType, [...INPUT, 'messageType']);
@@ -160,13 +160,18 @@ export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInpu
   checkMembersEdit(issues, edit, [...INPUT, 'remove']);
   issues.settle();
   const result = await writeGroup(writeRequest(db, viewer, 'groupSet', input), async (write) => {
-    await changeSettings(write, settings, messageType);
-    return applyEdit(write, edit);
+    await changeSettings(write, settings, messageType, limits);
+    return applyEdit(write, edit, limits);
   });
   return changedGroup(db, viewer, result);
 }
 
-async function changeSettings(write: GroupWrite, input: SettingsInput, messageType: number): Promise<void> {
+async function changeSettings(
+  write: GroupWrite,
+  input: SettingsInput,
+  messageType: number,
+  { maxMessageTypes }: GroupLimits,
+): Promise<void> {
   const { tx, appId, gid, at } = write;
   const types = (await findTypes(tx, appId, [gid])).get(gid) ?? new Map();
   const before: GroupSettings = { ...write.group, types };
@@ -175,6 +180,8 @@ async function changeSettings(write: GroupWrite, input: SettingsInput, messageTy
   if (fields.length === 0) return;
   write.demand(NEEDS_MODIFY);
   const { types: newTypes, ...own } = after;
+  // One that has more, from before there was a limit, or from when it was higher, may change them and drop them.
+  if (newTypes.size > Math.max(types.size, maxMessageTypes)) tooManyTypes(maxMessageTypes, 'a set of their own');
   await tx.query(UPDATE, [appId, gid, ...settingsValues(own, at)]);
   const [oldLevels, levels] = [types.get(messageType), newTypes.get(messageType)];
   if (levels && levels !== oldLevels) await tx.query(PUT_TYPE, [appId, gid, messageType, levels.send, levels.recv]);
@@ -211,6 +218,7 @@ export async function editGroupMembers(
   db: Database,
   viewer: Viewer,
   input: GroupEditMembersInput,
+  limits = GROUP_LIMITS,
 ): Promise<GroupChanged & MemberCounts & { viewerLeft: boolean }> {
   requireScope(viewer, 'WRITE');
   const issues = checkTarget(input, ['messageType']);
@@ -223,7 +231,7 @@ export async function editGroupMembers(
   });
   checkMembersEdit(issues, edit, [...INPUT, 'remove']);
   issues.settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit));
+  const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit, limits));
   const { added, updated, removed, unchanged } = result;
   // A repetition returns the group as it is now, in which the user may be a member again.
   const viewerLeft =
@@ -231,9 +239,9 @@ export async function editGroupMembers(
   return { ...(await changedGroup(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
 }
 
-async function applyEdit(write: GroupWrite, given: MembersEdit): Promise<MemberCounts> {
+async function applyEdit(write: GroupWrite, given: MembersEdit, limits: GroupLimits): Promise<MemberCounts> {
   const edit = given.replace ? { ...given, remove: await membersNotNamed(write, given) } : given;
-  return edit.messageType > 0 ? editTypeEntries(write, edit) : editMembers(write, edit);
+  return edit.messageType > 0 ? editTypeEntries(write, edit, limits) : editMembers(write, edit);
 }
 
 function membersEdit(given: {

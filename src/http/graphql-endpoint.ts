@@ -86,6 +86,7 @@ function createYogaServer(
       createContext({
         db,
         hub,
+        limits: config,
         viewer: requestState(request).viewer,
         requestId: currentRequestId(),
         lastEventId: request.headers.get('last-event-id'),

@@ -10,10 +10,10 @@ import { currentRequestId } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 import type { Strangers } from './strangers.ts';
 
-export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery'> {
+export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery' | 'limits'> {
   log: Logger;
   /** BODY_LIMIT, in bytes; the endpoint's own limit also applies. */
-  config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
+  config: Pick<Config, 'bodyLimit' | 'opEndpoint' | 'maxMessageTypes'>;
   bodies: Bodies;
   strangers?: Strangers;
   /** How long a client may continue to send a body that was refused, in milliseconds; end-after-body.ts has the default. */
@@ -30,7 +30,7 @@ const PREFLIGHT = { ...HEADERS, ...preflightHeaders(METHODS, '*') };
 /** Answers every request with HTTP 200 and JSON, except OPTIONS and HEAD, which run nothing. */
 export function createOpEndpoint({ log, config, bodies, strangers, linger, ...deps }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
-  const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
+  const opDeps = { ...deps, limits: config, tokenInQuery: config.opEndpoint === 'on' };
   return createEndpoint(
     async ({ method, path, query, contentType, readBody }) => {
       if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };

@@ -1,5 +1,6 @@
 import type { Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
+import type { GroupLimits } from '../model/group.ts';
 import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
 import { ENVELOPE, parameterAt, readField } from './fields.ts';
 import { OPS, requireScopes } from './table.ts';
@@ -9,6 +10,7 @@ export interface OpDeps {
   db: Database;
   /** Whether a token may stand in the query. */
   tokenInQuery: boolean;
+  limits: GroupLimits;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
 }
@@ -75,7 +77,7 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   if (viewer.address !== null) throw new OpError('AUTHFAIL', 'The token is a user’s; ops need the token of an application.');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
-  return op.run({ db, viewer }, wire);
+  return op.run({ db, viewer, limits: deps.limits }, wire);
 }
 
 /** The id to be echoed; one that cannot be read is refused after the op is known to be one. */

@@ -10,7 +10,7 @@ import { takePages } from '../groups/read/take-pages.ts';
 import { deleteUser } from '../groups/write/delete-user.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
-import type { Group } from '../model/group.ts';
+import type { Group, GroupLimits } from '../model/group.ts';
 import { OpError, wrong } from './codes.ts';
 import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed, wantedUsers } from './decode.ts';
 import { groupOnWire, memberOnWire, userOnWire } from './encode.ts';
@@ -20,6 +20,7 @@ import type { Wire } from './wire.ts';
 export interface OpContext {
   db: Database;
   viewer: Viewer;
+  limits: GroupLimits;
 }
 
 /** An op: what its token is to be for, and what it does. Its answer is what goes beside `op` and `result`. */
@@ -30,12 +31,12 @@ export interface Op {
 
 const gidAnswer = ({ gid }: Pick<Group, 'gid'>) => ({ group: { gid } });
 
-async function groupAdd({ db, viewer }: OpContext, wire: Wire): Promise<object> {
-  return gidAnswer((await addGroup(db, viewer, groupAddInput(wire))).group);
+async function groupAdd({ db, viewer, limits }: OpContext, wire: Wire): Promise<object> {
+  return gidAnswer((await addGroup(db, viewer, groupAddInput(wire), limits)).group);
 }
 
-async function groupSet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
-  return gidAnswer((await setGroup(db, viewer, groupSetInput(wire))).group);
+async function groupSet({ db, viewer, limits }: OpContext, wire: Wire): Promise<object> {
+  return gidAnswer((await setGroup(db, viewer, groupSetInput(wire), limits)).group);
 }
 
 async function groupDel({ db, viewer }: OpContext, wire: Wire): Promise<object> {
@@ -43,8 +44,8 @@ async function groupDel({ db, viewer }: OpContext, wire: Wire): Promise<object> 
   return gidAnswer({ gid: Number(gid) });
 }
 
-async function groupEditMembers({ db, viewer }: OpContext, wire: Wire): Promise<object> {
-  return gidAnswer((await editGroupMembers(db, viewer, groupEditMembersInput(wire))).group);
+async function groupEditMembers({ db, viewer, limits }: OpContext, wire: Wire): Promise<object> {
+  return gidAnswer((await editGroupMembers(db, viewer, groupEditMembersInput(wire), limits)).group);
 }
 
 async function seenGroup({ db, viewer }: OpContext, wire: Wire): Promise<Group> {
