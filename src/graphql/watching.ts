@@ -2,14 +2,10 @@ import { LRUCache } from 'lru-cache';
 import { requireScope } from '../access/viewer.ts';
 import type { ChangeRecord } from '../changes/log/read.ts';
 import type { ChangeEvent } from '../changes/streams/events.ts';
+import { MEMBERSHIP_CHANGE_KINDS, type MembershipChangeKind } from '../changes/streams/membership-states.ts';
 import { watchApp } from '../changes/streams/watch-app.ts';
 import { watchGroup } from '../changes/streams/watch-group.ts';
-import {
-  MEMBERSHIP_CHANGE_KINDS,
-  type MembershipChangeKind,
-  type MembershipEvent,
-  watchMemberships,
-} from '../changes/streams/watch-memberships.ts';
+import { type MembershipEvent, watchMemberships } from '../changes/streams/watch-memberships.ts';
 import { NotAllowedError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';

@@ -105,6 +105,9 @@ export interface MarkedPosition extends CommitPosition {
   mark: number;
 }
 
+/** The position after a record. */
+export const positionOf = ({ position, mark }: ChangeRecord): MarkedPosition => ({ ...position, mark });
+
 export const BEFORE_ALL: MarkedPosition = { generation: 0, xid: 0, id: 0, mark: 0 };
 
 const PRUNED = pick(apps, 'a', ['prunedGeneration', 'prunedXid', 'prunedId']);

@@ -8,7 +8,7 @@ import { pick } from '../../db/table.ts';
 import { catalogName, date, int4, int4Array, int8Array, nullable, text } from '../../db/types.ts';
 import { groups } from '../../generated/tables.ts';
 import { StreamEndError } from '../../model/errors.ts';
-import { AppTail } from './app-tail.ts';
+import { AppTail, type AppWaiting } from './app-tail.ts';
 import { GroupTail } from './group-tail.ts';
 import { RingBudget } from './ring.ts';
 import { type SnapshotLimits, SnapshotTurns } from './snapshot-turns.ts';
@@ -183,8 +183,8 @@ export class WatchHub {
     }
   }
 
-  /** The tail of an app while `use` runs with it. */
-  async *withApp<T>(appId: number, subscriber: Subscriber, use: (tail: AppTail) => AsyncGenerator<T, void>) {
+  /** The tail of an app while `use` runs with it, which wakes `subscriber`. */
+  async *withApp<T>(appId: number, subscriber: AppWaiting, use: (tail: AppTail) => AsyncGenerator<T, void>) {
     const tail = this.#apps.get(appId) ?? new AppTail(this.db, appId, this.#budget, (since) => this.#blocked(since));
     this.#apps.set(appId, tail);
     tail.subscribers.add(subscriber);

@@ -1,7 +1,7 @@
 import type { Viewer } from '../../access/viewer.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import { decodeCursor, encodeAppCursor } from '../log/cursor.ts';
-import { checkAppPosition, type MarkedPosition, readAppLog } from '../log/read.ts';
+import { checkAppPosition, type MarkedPosition, positionOf, readAppLog } from '../log/read.ts';
 import type { ChangeEvent } from './events.ts';
 import type { WatchHub } from './hub.ts';
 
@@ -26,7 +26,7 @@ export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): 
       for (;;) {
         const records = tail.after(position) ?? (await readAppLog(hub.db, appId, position));
         for (const record of records) {
-          position = { ...record.position, mark: record.mark };
+          position = positionOf(record);
           yield { type: 'change', record, cursor: cursor(position) };
           if (subscriber.checkEnd()) return;
         }
