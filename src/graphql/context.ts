@@ -3,6 +3,8 @@ import { pageTokensOf } from '../access/read-tokens.ts';
 import { findUsers, type User } from '../access/users.ts';
 import type { Viewer, ViewerToken } from '../access/viewer.ts';
 import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/log/history.ts';
+import { findTypesAt, VERSIONS_A_STATEMENT, type VersionKey } from '../changes/log/recorded-types.ts';
+import type { RecordedType } from '../changes/log/records.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Database } from '../db/client.ts';
 import { type AllowedArgs, pageAllowed } from '../groups/read/allowed.ts';
@@ -36,6 +38,8 @@ export interface Loaders {
   pace: Pace;
   group: DataLoader<number, Group | undefined>;
   types: DataLoader<number, ReadonlyMap<number, TypeLevels>>;
+  /** The sets of message types as they were at a version. */
+  typesAt: DataLoader<VersionKey, readonly RecordedType[], string>;
   member: DataLoader<MemberKey, Member | undefined, string>;
   entry: DataLoader<EntryKey, number | undefined, string>;
   standing: DataLoader<EntryKey, Standing | undefined, string>;
@@ -63,11 +67,12 @@ const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPag
 /** Loaders for the payload of a user that has just left the group: it sees the settings, and of the members only itself. */
 export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
-  const { pace, types, standing } = createLoaders(db, viewer);
+  const { pace, types, typesAt, standing } = createLoaders(db, viewer);
   return {
     pace,
     group: nothing(),
     types,
+    typesAt,
     member: nothing(),
     entry: nothing(),
     // Of others it is told what holds of anyone: as in the payload's lists, they are no members.
@@ -150,6 +155,11 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       const found = await findTypes(db, appId, gids);
       return gids.map((gid) => found.get(gid) ?? new Map());
     }, paced),
+    typesAt: new DataLoader((keys) => findTypesAt(db, appId, keys), {
+      ...paced,
+      maxBatchSize: VERSIONS_A_STATEMENT,
+      cacheKeyFn: ({ gid, version }) => `${gid} ${version}`,
+    }),
     member: new DataLoader(
       async (keys) => {
         const found = new Map((await findMembers(db, appId, keys)).map((member) => [memberKey(member), member]));

@@ -2,6 +2,7 @@ import { tokenHolds } from '../access/token-rows.ts';
 import { requireScope, type Viewer } from '../access/viewer.ts';
 import { encodeGroupCursor } from '../changes/log/cursor.ts';
 import { SETTINGS_COLUMNS, SETTINGS_TYPES, settingsValues } from '../changes/log/group-row.ts';
+import { recordedTypes } from '../changes/log/recorded-types.ts';
 import { recordedSettings } from '../changes/log/records.ts';
 import type { Database } from '../db/client.ts';
 import { statement, type Tx } from '../db/sql.ts';
@@ -188,7 +189,9 @@ async function changeSettings(
   if (oldLevels && !levels) await tx.query(DROP_TYPE, [appId, gid, messageType]);
   write.group = { ...write.group, ...own };
   const { memberCount } = write.group;
-  await write.record({ kind: 'GROUP_UPDATED', settings: recordedSettings(after), changed: fields, memberCount });
+  const { sets, types: recorded } = await recordedTypes(tx, write, types, newTypes);
+  const recordedAfter = { ...recordedSettings(after), types: recorded };
+  await write.record({ kind: 'GROUP_UPDATED', settings: recordedAfter, changed: fields, sets, memberCount });
 }
 
 /**
