@@ -93,6 +93,7 @@ export class MembershipFeed {
 
   /** Takes new records, which follow a position. */
   take(records: readonly ChangeRecord[], after: MarkedPosition): void {
+    if (this.#byAddress.size === 0) return;
     const woken = new Set<MembershipFollower>();
     let before = after;
     for (const record of records) {
