@@ -44,7 +44,7 @@ function reading(stream: Stream): MembershipEvent[] {
   const events: MembershipEvent[] = [];
   void (async () => {
     for await (const event of stream) events.push(event);
-  })();
+  })().catch(() => {}); // the hub stops
   return events;
 }
 
