@@ -209,7 +209,7 @@ test('who does not read keeps few records, and then catches up', async () => {
   expect(replay(events)).toEqual([other]);
 });
 
-test('a group that expires, or is deleted, while the groups are read is told', async () => {
+test('groups that are deleted while a snapshot is told are told, too', async () => {
   const { watch, make, viewer } = await newApp();
   const gids = await Promise.all([make(['ann']), make(['ann'])]);
   await settled(db);
