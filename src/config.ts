@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { GROUP_LIMITS } from './model/group.ts';
+import { DEFAULT_SHARES } from './db/shares.ts';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
 export interface Config extends Limits {
@@ -93,9 +94,13 @@ export const LIMIT_SETTINGS = {
   allBacklog: { name: 'ALL_BACKLOG', size: 256 * MIB },
   keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
   maxMessageTypes: { name: 'MAX_MESSAGE_TYPES', count: GROUP_LIMITS.maxMessageTypes },
+  appShare: { name: 'APP_SHARE', count: DEFAULT_SHARES.appShare, most: 100 },
+  userShare: { name: 'USER_SHARE', count: DEFAULT_SHARES.userShare, most: 100 },
+  operationStatements: { name: 'OPERATION_STATEMENTS', count: DEFAULT_SHARES.operationStatements },
+  groupQueue: { name: 'GROUP_QUEUE', count: DEFAULT_SHARES.groupQueue },
 } as const satisfies Record<string, LimitSetting>;
 
-type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number });
+type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number; most?: number });
 
 /** The limits as they are when nothing is set. */
 export const DEFAULT_LIMITS = Object.fromEntries(
@@ -202,7 +207,7 @@ class Settings {
   limit(setting: LimitSetting): number {
     if ('size' in setting) return this.size(setting.name, setting.size);
     if ('seconds' in setting) return this.milliseconds(setting.name, setting.seconds);
-    return this.integer(setting.name, setting.count, 1, 1_000_000);
+    return this.integer(setting.name, setting.count, 1, setting.most ?? 1_000_000);
   }
 
   cidrs(name: string): string[] | undefined {

@@ -50,14 +50,17 @@ interface Entry {
  * valid is never kept.
  */
 export class Authenticator {
-  readonly #sql: Sql;
+  readonly #lookUps: Sql;
   readonly #revocations: Revocations;
   readonly #use: TokenUse;
   readonly #cache = new LRUCache<string, Entry>({ max: MAX_CACHED });
 
-  /** @param onError told when the counter cannot be read, once until it can be again */
-  constructor(sql: Sql, onError: (error: unknown) => void = () => {}) {
-    this.#sql = sql;
+  /**
+   * @param onError told when the counter cannot be read, once until it can be again
+   * @param lookUps for the look-ups of tokens, which anybody can cause
+   */
+  constructor(sql: Sql, onError: (error: unknown) => void = () => {}, lookUps = sql) {
+    this.#lookUps = lookUps;
     this.#use = new TokenUse(sql);
     this.#revocations = new Revocations(sql, {
       onRevoked: () => this.#cache.clear(),
@@ -108,7 +111,7 @@ export class Authenticator {
     for (let tries = 1; ; tries++) {
       const { epoch } = this.#revocations;
       const at = performance.now();
-      const [row] = await this.#sql.query(FIND, [hash]);
+      const [row] = await this.#lookUps.query(FIND, [hash]);
       // What was revoked meanwhile may be this token.
       const moved = epoch !== this.#revocations.epoch;
       if (moved && tries < MAX_TRIES) continue;

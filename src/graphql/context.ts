@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import { pageTokensOf } from '../access/read-tokens.ts';
 import { findUsers, type User } from '../access/users.ts';
-import type { Viewer, ViewerToken } from '../access/viewer.ts';
+import { databaseOf, type Viewer, type ViewerToken } from '../access/viewer.ts';
 import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/log/history.ts';
 import { findTypesAt, VERSIONS_A_STATEMENT, type VersionKey } from '../changes/log/recorded-types.ts';
 import type { RecordedType } from '../changes/log/records.ts';
@@ -19,6 +19,7 @@ import { Pace } from './pace.ts';
 
 /** The context of resolvers. They pass the database on to services and never call it. */
 export interface Context {
+  /** For this operation. */
   readonly db: Database;
   readonly requestId: string;
   readonly viewer: Viewer;
@@ -57,9 +58,17 @@ export interface Loaders {
   tokensOf(address: string, args: PageArgs): Promise<Page<ViewerToken>>;
 }
 
-/** @param viewer null only for an operation that selects only the schema, which calls no resolver of ours */
-export function createContext({ viewer, ...given }: Omit<Context, 'viewer' | 'load'> & { viewer: Viewer | null }): Context {
-  return { ...given, viewer: viewer as Viewer, load: viewer ? createLoaders(given.db, viewer) : ({} as Loaders) };
+export interface ContextOptions extends Omit<Context, 'viewer' | 'load'> {
+  /** null only for an operation that selects only the schema, which calls no resolver of ours. */
+  viewer: Viewer | null;
+  /** Aborted when the client does not wait for the answer any longer. */
+  signal?: AbortSignal;
+}
+
+export function createContext({ viewer, signal, ...given }: ContextOptions): Context {
+  if (!viewer) return { ...given, viewer: null as unknown as Viewer, load: {} as Loaders };
+  const db = databaseOf(given.db, viewer, signal);
+  return { ...given, db, viewer, load: createLoaders(db, viewer) };
 }
 
 const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPage: () => false, hasPreviousPage: () => false });

@@ -19,6 +19,8 @@ export interface Incoming {
   header(name: string): string;
   /** The whole body, to be read once, as the body of nobody known; throws what `Bodies` throws. */
   readBody: (bodies: Bodies, limit: number) => Promise<Buffer>;
+  /** Aborted when the client leaves before it has its answer. */
+  signal: AbortSignal;
 }
 
 export interface Answer {
@@ -54,6 +56,7 @@ export function createEndpoint(answerTo: Answerer, { linger, known }: EndpointOp
         path,
         query: search.slice(1),
         contentType: sent.get('content-type') ?? '',
+        signal: request.signal,
         header: (name) => sent.get(name) ?? '',
         readBody: async (bodies, limit) =>
           body ? bodies.read(body, { limit, contentLength: sent.get('content-length'), token: undefined }) : Buffer.alloc(0),
@@ -79,6 +82,7 @@ async function handle(
       path,
       query,
       contentType: headers['content-type'] ?? '',
+      signal: leaving(res),
       header: (name) => String(headers[name] ?? ''),
       readBody: (bodies, limit) => {
         reads = true;
@@ -93,6 +97,14 @@ async function handle(
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
   if (reads) endAfterBody(req, res, linger);
   else res.end();
+}
+
+/** Aborted when the connection closes before the answer is sent. */
+function leaving(res: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  const leave = () => controller.abort();
+  res.once('close', leave).once('finish', () => res.off('close', leave));
+  return controller.signal;
 }
 
 /** The connection is still needed when a body is not read to its end. */

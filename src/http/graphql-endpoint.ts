@@ -89,6 +89,7 @@ function createYogaServer(
         limits: config,
         viewer: requestState(request).viewer,
         requestId: currentRequestId(),
+        signal: requestState(request).signal ?? request.signal,
         lastEventId: request.headers.get('last-event-id'),
       }),
     plugins: [

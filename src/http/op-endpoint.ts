@@ -32,10 +32,13 @@ export function createOpEndpoint({ log, config, bodies, strangers, linger, ...de
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
   const opDeps = { ...deps, limits: config, tokenInQuery: config.opEndpoint === 'on' };
   return createEndpoint(
-    async ({ method, path, query, contentType, readBody }) => {
+    async ({ method, path, query, contentType, readBody, signal }) => {
       if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
       if (method === 'HEAD') return { status: 405, headers: { ...HEADERS, Allow: `${METHODS}, OPTIONS` } };
-      const outcome = await readBody(bodies, limit).then((body) => runOp(opDeps, query, contentType, body), refusal);
+      const outcome = await readBody(bodies, limit).then(
+        (body) => runOp({ ...opDeps, signal }, query, contentType, body),
+        refusal,
+      );
       const { viewer, error, cause } = outcome;
       const requestId = currentRequestId();
       const op = knownOp(outcome);

@@ -14,6 +14,7 @@ import { StreamEndError } from '../model/errors.ts';
 import { isAllowedOrigin } from './cors.ts';
 import type { Yoga } from './graphql-endpoint.ts';
 import { joinSocket } from './socket.ts';
+import { SocketOperations } from './socket-operations.ts';
 import type { Strangers } from './strangers.ts';
 import { requestState } from './yoga/authentication.ts';
 
@@ -55,6 +56,7 @@ interface Extra extends Record<PropertyKey, unknown> {
   greeted: boolean;
   /** How many operations run or have unsent results, and how many were refused in a row. */
   operations: number;
+  running: SocketOperations;
   refusals: number;
 }
 
@@ -90,7 +92,8 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
       extra.leave?.();
     },
     onSubscribe: ({ extra }, id, params) => beginOperation(options, extra, id, params),
-    onComplete: ({ extra }) => {
+    onComplete: ({ extra }, id) => {
+      extra.running.end(id);
       extra.operations--;
     },
     execute: (args) => (args as unknown as Prepared).run.execute(args),
@@ -99,9 +102,15 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   });
   sockets.on('connection', (socket: WebSocket, request: IncomingMessage, connection: Duplex) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    const extra: Extra = { socket, request, greeted: false, operations: 0, refusals: 0 };
+    const extra: Extra = { socket, request, greeted: false, operations: 0, running: new SocketOperations(), refusals: 0 };
     boundGreeting(extra, connection, config.initMessage);
-    joinSocket(protocol, extra, { mask, clientBacklog: config.clientBacklog, pingInterval });
+    socket.once('close', () => extra.running.close());
+    joinSocket(protocol, extra, {
+      mask,
+      clientBacklog: config.clientBacklog,
+      pingInterval,
+      heard: (message) => extra.running.heard(message),
+    });
   });
 
   return async (within) => {
@@ -183,8 +192,12 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   }
   extra.refusals = 0;
   extra.operations++;
-  const prepared = await prepare(options, extra, params).catch((error: unknown) => [options.mask(error)]);
-  if (Array.isArray(prepared)) extra.operations--;
+  const signal = extra.running.begin(id);
+  const prepared = await prepare(options, extra, params, signal).catch((error: unknown) => [options.mask(error)]);
+  if (Array.isArray(prepared)) {
+    extra.running.end(id);
+    extra.operations--;
+  }
   return prepared;
 }
 
@@ -201,6 +214,7 @@ async function prepare(
   { yoga, authenticate }: WebSocketOptions,
   { authorization, socket }: Extra,
   params: SubscribePayload,
+  signal: AbortSignal,
 ): Promise<Prepared | GraphQLError[]> {
   const viewer = await authenticate(authorization);
   if (!viewer) {
@@ -208,7 +222,7 @@ async function prepare(
     return [new GraphQLError('The token is not valid any more', { extensions: { code: 'UNAUTHENTICATED' } })];
   }
   const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
-  requestState(request).viewer = viewer;
+  Object.assign(requestState(request), { viewer, signal });
   const enveloped = yoga.getEnveloped({ request, params });
   const document: ExecutionArgs['document'] = enveloped.parse(params.query);
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];

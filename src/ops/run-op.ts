@@ -1,4 +1,4 @@
-import type { Viewer } from '../access/viewer.ts';
+import { databaseOf, type Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import type { GroupLimits } from '../model/group.ts';
 import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
@@ -13,6 +13,8 @@ export interface OpDeps {
   limits: GroupLimits;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
+  /** Aborted when the client does not wait for the answer any longer. */
+  signal?: AbortSignal;
 }
 
 /** What came of a request, and what is known of it as far as it could be read. */
@@ -77,7 +79,7 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   if (viewer.address !== null) throw new OpError('AUTHFAIL', 'The token is a user’s; ops need the token of an application.');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
-  return op.run({ db, viewer, limits: deps.limits }, wire);
+  return op.run({ db: databaseOf(db, viewer, deps.signal), viewer, limits: deps.limits }, wire);
 }
 
 /** The id to be echoed; one that cannot be read is refused after the op is known to be one. */

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { HintBus } from '../../src/db/hint-bus.ts';
+import { KeyedQueue } from '../../src/db/keyed-queue.ts';
 import type { Given, Statement } from '../../src/db/sql.ts';
-import { type Attempt, KeyedQueue, OpenTx, withRetries } from '../../src/db/transaction.ts';
+import { type Attempt, OpenTx, withRetries } from '../../src/db/transaction.ts';
 import { int4 } from '../../src/db/types.ts';
 import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 
@@ -110,7 +111,7 @@ describe('OpenTx', () => {
       asked.push([statement, ...given]);
       return [{ one: 1 }] as Row[];
     };
-    const tx = new OpenTx(new HintBus(), query, 100);
+    const tx = new OpenTx(new HintBus(), query, { timeout: 100 });
     const statement: Statement<readonly [number], { one: number }> = {
       name: 'one',
       parameters: [int4],

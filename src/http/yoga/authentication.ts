@@ -8,6 +8,8 @@ import { closeAfter } from '../end-after-body.ts';
 /** What the plugins know of a request before its context is made. */
 export interface RequestState {
   viewer: Viewer | null;
+  /** Of an operation on a WebSocket; others have that of their request. */
+  signal?: AbortSignal;
 }
 
 const states = new WeakMap<Request, RequestState>();
