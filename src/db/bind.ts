@@ -6,7 +6,7 @@ import { Places } from './places.ts';
 import { type Records, recordKeeping } from './records.ts';
 import { DEFAULT_SHARES, type Shares } from './shares.ts';
 import type { Sql, StatementObserver } from './sql.ts';
-import { type Attempt, type OpenTx, withRetries } from './transaction.ts';
+import { type Attempt, type OpenTx, untilFree, withRetries } from './transaction.ts';
 
 /** What a database is made of: it runs what has a place. */
 export interface Driver extends Pick<Database, 'kind' | 'schema' | 'hints' | 'migrate' | 'close'> {
@@ -48,6 +48,7 @@ export function bind(driver: Driver, { shares = DEFAULT_SHARES, statementTimeout
         }
       },
       transaction,
+      untilFree: (task) => untilFree(task, operation, statementTimeout),
       inTurn: (key, task) => queue.run(key, task, operation),
       exclusive: (key, body) => queue.run(key, () => transaction(body), operation),
       as: (caller, atOnce = shares.operationStatements) => databaseFor(new Operation(caller, atOnce)),

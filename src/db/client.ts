@@ -19,8 +19,10 @@ export interface Database extends Sql, RecordKeeping {
    * @throws OverloadedError when too many wait, ClientGoneError
    */
   inTurn<T>(key: string, task: () => Promise<T>): Promise<T>;
-  /** The same with a transaction. */
+  /** The same with a transaction, which begins again while another gateway holds a lock that it needs. */
   exclusive<T>(key: string, run: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Runs a task, and again while it throws a RequestHeldError. @throws TimeoutError, ClientGoneError */
+  untilFree<T>(task: () => Promise<T>): Promise<T>;
   /**
    * The database for one operation of a caller, whose statements get connections in turn with those of others, and are given up
    * when its client leaves. Without a caller, work is the gateway's own.

@@ -5,6 +5,11 @@ export class HeldElsewhereError extends Error {
   override name = 'HeldElsewhereError';
 }
 
+/** The same of what a request needs in turn with others: it leaves their queues, and begins again later. */
+export class RequestHeldError extends Error {
+  override name = 'RequestHeldError';
+}
+
 /** How many connections may be in a wait for a lock. */
 export class Waits {
   #left: number;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TimeoutError } from '../model/errors.ts';
 import { sqlState, translateDriverError } from './driver-errors.ts';
 import type { HintBus } from './hint-bus.ts';
-import { HeldElsewhereError } from './locks.ts';
+import { HeldElsewhereError, RequestHeldError } from './locks.ts';
 import { Operation } from './operation.ts';
 import type { Sql, Tx } from './sql.ts';
 
@@ -37,8 +37,7 @@ export async function withRetries<X extends Committable, T>(
   run: (tx: X) => Promise<T>,
   { operation = new Operation(), patience = 0 }: Retries = {},
 ): Promise<T> {
-  const deadline = performance.now() + patience;
-  let pause = PAUSE_FROM;
+  const pause = pauses(operation, patience);
   for (let failed = 0; ; ) {
     try {
       const [result, tx] = await attempt(async (tx) => [await run(tx), tx] as const);
@@ -47,9 +46,7 @@ export async function withRetries<X extends Committable, T>(
       return result;
     } catch (error) {
       if (error instanceof HeldElsewhereError) {
-        if (performance.now() > deadline) throw new TimeoutError('The database took too long');
-        await operation.pause(pause * (0.5 + Math.random() / 2));
-        pause = Math.min(pause * 2, PAUSE_TO);
+        await pause();
         continue;
       }
       failed++;
@@ -57,6 +54,30 @@ export async function withRetries<X extends Committable, T>(
       await sleep(failed * 5 + Math.random() * 20 * failed);
     }
   }
+}
+
+/** Runs what may find a lock held elsewhere, until it does not. @throws TimeoutError, ClientGoneError */
+export async function untilFree<T>(task: () => Promise<T>, operation: Operation, patience: number): Promise<T> {
+  const pause = pauses(operation, patience);
+  for (;;) {
+    try {
+      return await task();
+    } catch (error) {
+      if (!(error instanceof RequestHeldError)) throw error;
+      await pause();
+    }
+  }
+}
+
+/** The pauses between attempts, until the patience has run out. */
+function pauses(operation: Operation, patience: number): () => Promise<void> {
+  const deadline = performance.now() + patience;
+  let pause = PAUSE_FROM;
+  return async () => {
+    if (performance.now() > deadline) throw new TimeoutError('The database took too long');
+    await operation.pause(pause * (0.5 + Math.random() / 2));
+    pause = Math.min(pause * 2, PAUSE_TO);
+  };
 }
 
 export interface TxOptions {

@@ -11,7 +11,7 @@ import { type AllowedArgs, pageAllowed } from '../groups/read/allowed.ts';
 import { findGroups, findTypes, type GroupPageArgs, pageGroupsOf } from '../groups/read/groups.ts';
 import { type EntryKey, findEntries, findMembers, type MemberPageArgs, pageMembersOfMany } from '../groups/read/members.ts';
 import { findStandings, type Standing } from '../groups/read/standings.ts';
-import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
+import { ROWS_A_STATEMENT } from '../groups/write/group-write.ts';
 import type { Group, GroupLimits, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';

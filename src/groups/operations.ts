@@ -12,9 +12,9 @@ import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
 import { GROUP_LIMITS, type Group, type GroupLimits, type GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
-import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
+import { couldNeed, NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
 import { ALL_RIGHTS } from '../model/rights.ts';
-import { changedFields, changedSettings, newSettings, type SettingsInput } from '../model/settings.ts';
+import { changedFields, changedSettings, givesSettings, newSettings, type SettingsInput } from '../model/settings.ts';
 import { withCreator } from './input/creator.ts';
 import { checkMembersEdit, type MembersEdit, type MembersInput, messageTypeOf } from './input/member-input.ts';
 import {
@@ -29,9 +29,10 @@ import {
 import { findGroup, findTypes } from './read/groups.ts';
 import { editMembers } from './write/edit-members.ts';
 import { editTypeEntries, tooManyTypes } from './write/edit-type-entries.ts';
+import { GroupWrite } from './write/group-write.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
 import { membersNotNamed } from './write/replace-members.ts';
-import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
+import { type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
 export interface GroupChanged {
@@ -160,7 +161,8 @@ export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInpu
   };
   checkMembersEdit(issues, edit, [...INPUT, 'remove']);
   issues.settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupSet', input), async (write) => {
+  const could = couldNeed({ ...partsOf(edit), settings: givesSettings(settings) });
+  const result = await writeGroup(writeRequest(db, viewer, 'groupSet', input, could), async (write) => {
     await changeSettings(write, settings, messageType, limits);
     return applyEdit(write, edit, limits);
   });
@@ -183,6 +185,7 @@ async function changeSettings(
   const { types: newTypes, ...own } = after;
   // One that has more, from before there was a limit, or from when it was higher, may change them and drop them.
   if (newTypes.size > Math.max(types.size, maxMessageTypes)) tooManyTypes(maxMessageTypes, 'a set of their own');
+  write.begin();
   await tx.query(UPDATE, [appId, gid, ...settingsValues(own, at)]);
   const [oldLevels, levels] = [types.get(messageType), newTypes.get(messageType)];
   if (levels && levels !== oldLevels) await tx.query(PUT_TYPE, [appId, gid, messageType, levels.send, levels.recv]);
@@ -202,8 +205,9 @@ async function changeSettings(
 export async function deleteGroup(db: Database, viewer: Viewer, input: GroupDelInput): Promise<{ gid: string; cursor: string }> {
   requireScope(viewer, 'WRITE');
   checkTarget(input).settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupDel', input), async (write) => {
+  const result = await writeGroup(writeRequest(db, viewer, 'groupDel', input, NEEDS_REMOVE.acts), async (write) => {
     write.demand(NEEDS_REMOVE);
+    write.begin();
     await write.tx.query(BURY, [write.appId, write.gid, write.at, write.head.generation]);
     await write.record({ kind: 'GROUP_DELETED', memberCount: write.group.memberCount });
     return NO_COUNTS;
@@ -234,7 +238,9 @@ export async function editGroupMembers(
   });
   checkMembersEdit(issues, edit, [...INPUT, 'remove']);
   issues.settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit, limits));
+  const could = couldNeed({ ...partsOf(edit), settings: false });
+  const request = writeRequest(db, viewer, 'groupEditMembers', input, could);
+  const result = await writeGroup(request, (write) => applyEdit(write, edit, limits));
   const { added, updated, removed, unchanged } = result;
   // A repetition returns the group as it is now, in which the user may be a member again.
   const viewerLeft =
@@ -264,6 +270,10 @@ function membersEdit(given: {
   };
 }
 
+function partsOf({ add, update, remove, replace }: MembersEdit) {
+  return { adds: add.length > 0, updates: update.length > 0, removes: remove.length > 0 || replace === true };
+}
+
 /** Checks what all writes to an existing group have. A malformed gid is not an issue: it is answered like an unknown one. */
 function checkTarget(input: GroupDelInput, mayBeNull: readonly string[] = []): Issues {
   const issues = new Issues();
@@ -277,13 +287,14 @@ function idempotency(viewer: Viewer, operation: string, input: { idempotencyKey?
   return input.idempotencyKey == null ? undefined : idempotentRequest(viewer, operation, input.idempotencyKey, input);
 }
 
-function writeRequest(db: Database, viewer: Viewer, operation: string, input: GroupDelInput): WriteRequest {
+function writeRequest(db: Database, viewer: Viewer, operation: string, input: GroupDelInput, could: number): WriteRequest {
   return {
     db,
     viewer,
     gid: readGid(input.gid),
     idempotency: idempotency(viewer, operation, input),
     ifVersion: input.ifVersion ?? undefined,
+    could,
   };
 }
 

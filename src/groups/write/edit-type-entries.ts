@@ -10,8 +10,8 @@ import { addNeeds, NO_NEEDS, needsToChangeEntry } from '../../model/may.ts';
 import { TYPE_PERMISSIONS, withPermissions } from '../../model/member-permissions.ts';
 import type { MembersEdit, MembersInput } from '../input/member-input.ts';
 import { recordChunks } from './edit-members.ts';
+import { type GroupWrite, slices } from './group-write.ts';
 import type { MemberCounts } from './idempotency.ts';
-import { type GroupWrite, slices } from './transaction.ts';
 
 /** A member's entry for the message type. */
 interface MemberEntry {
@@ -160,6 +160,7 @@ export async function editTypeEntries(write: GroupWrite, edit: MembersEdit, limi
   const found = await findMemberEntries(write, messageType, [...named, ...edit.remove]);
   const { counts, dropped, put } = planEntries(edit, found);
   write.demand([...dropped, ...put].reduce((needs, [, , , , rights]) => addNeeds(needs, needsToChangeEntry(rights)), NO_NEEDS));
+  write.begin();
 
   // Where one of them has an entry, the message type is not new.
   const isNew = counts.added > 0 && counts.updated + counts.removed + counts.unchanged === 0;
