@@ -1,12 +1,15 @@
 /** Who takes the connections of the database's pool, and gives them back when nobody waits for an answer any longer. */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { databaseOf } from '../../src/access/viewer.ts';
 import type { Database } from '../../src/db/client.ts';
 import { ClientGoneError } from '../../src/model/errors.ts';
+import { atEnd } from '../setup/at-end.ts';
 import { createUser, createViewer, openTestDatabase, sql } from '../setup/database.ts';
 import { gatewayOn } from '../setup/gateway.ts';
-import { answerOf, listen } from '../setup/listener.ts';
+import { type Listener, listen } from '../setup/listener.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
 
 /** A statement that runs until the server is told to end it, or for 20 seconds. */
@@ -132,36 +135,79 @@ test('a write that has not begun to commit is rolled back when its client leaves
   expect(await runningIn(db)).toEqual([]);
 });
 
-test('a list of a client that left over HTTP ends at the server, without a line in the log', async () => {
-  const lines: object[] = [];
-  const recorder = new StatementRecorder();
-  await using db = await openTestDatabase({ poolSize: 10, observe: recorder.observe });
-  const gateway = gatewayOn(db, { onLog: (line) => lines.push(line), level: 'info' });
-  const caller = await gateway.caller();
-  const user = await caller.user('anna');
-  const server = await listen(gateway);
-  const list = (index: number) => `a${index}: groups(first: 1, filter: { nameContains: "none ${index}" }) { edges { cursor } }`;
-  const body = { query: `{ ${Array.from({ length: 50 }, (_, index) => list(index)).join(' ')} }` };
-  expect((await server.send({ token: user.token, body })).json.errors).toBeUndefined();
-  // A lock on the table keeps them all.
-  const { promise: unlocked, resolve: unlock } = Promise.withResolvers<void>();
-  const holding = db.transaction(async (tx) => {
-    await sql(tx, 'lock table groups in access exclusive mode');
-    await unlocked;
-  });
-  await expect.poll(() => runningIn(db)).toContain('lock table groups in access exclusive mode');
-  const sent = server.open({ token: user.token, body });
-  const answer = failed(answerOf(sent));
-  sent.end(JSON.stringify(body));
-  const waiting = async () => (await runningIn(db)).filter((text) => text.includes('from groups')).length;
-  await expect.poll(waiting).toBe(2);
-  const before = recorder.statements.length;
-  sent.destroy();
-  await answer;
-  await expect.poll(waiting).toBe(0);
-  unlock();
-  await holding;
-  await sleep(50);
-  expect(recorder.statements.slice(before).filter(({ text }) => text.includes('from groups'))).toEqual([]);
-  expect(lines.filter((line) => Number((line as { level: number }).level) >= 40)).toEqual([]);
-});
+const list = (index: number) => `a${index}: groups(first: 1, filter: { nameContains: "none ${index}" }) { edges { cursor } }`;
+const LISTS = { query: `{ ${Array.from({ length: 50 }, (_, index) => list(index)).join(' ')} }` };
+
+/** Returns what leaves. */
+type Begin = (server: Listener, token: string, appToken: string) => Promise<() => void>;
+
+/** How a client begins a read, and leaves before it has its answer. */
+const LEAVING: Record<string, Begin> = {
+  'an HTTP connection that closes': async (server, token) => {
+    const sent = server.open({ token, body: LISTS });
+    sent.end(JSON.stringify(LISTS));
+    return () => void sent.destroy();
+  },
+  'the connection of an op': async (server, _, token) => {
+    const sent = server.open({ path: '/backend', body: {} });
+    sent.end(JSON.stringify({ op: 'groupsget', token }));
+    return () => void sent.destroy();
+  },
+  'a WebSocket that closes': async (server, token) => {
+    const socket = await subscribed(server, token);
+    return () => socket.terminate();
+  },
+  'an operation that is completed on a WebSocket': async (server, token) => {
+    const socket = await subscribed(server, token);
+    return () => socket.send(JSON.stringify({ type: 'complete', id: '1' }));
+  },
+};
+
+async function subscribed(server: Listener, token: string): Promise<WebSocket> {
+  const socket = new WebSocket(server.url.replace('http', 'ws'), 'graphql-transport-ws');
+  atEnd(() => socket.terminate());
+  socket.on('error', () => {});
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
+  await once(socket, 'message');
+  socket.send(JSON.stringify({ type: 'subscribe', id: '1', payload: LISTS }));
+  return socket;
+}
+
+test.each(Object.keys(LEAVING))(
+  '%s: what runs for it ends at the server, what waits never runs, and nothing is logged',
+  async (name) => {
+    const lines: { level: number }[] = [];
+    const recorder = new StatementRecorder();
+    await using db = await openTestDatabase({ poolSize: 10, observe: recorder.observe });
+    const gateway = gatewayOn(db, { onLog: (line) => lines.push(line as { level: number }), level: 'info' });
+    const caller = await gateway.caller();
+    const user = await caller.user('anna');
+    const server = await listen(gateway);
+    expect((await server.send({ token: user.token, body: LISTS })).json.errors).toBeUndefined();
+    const ofGroups = (text: string) => /from groups/.test(text);
+    const waiting = async () => (await runningIn(db)).filter(ofGroups).length;
+    // A lock on the table keeps them all.
+    const { promise: unlocked, resolve: unlock } = Promise.withResolvers<void>();
+    const { promise: locked, resolve: lock } = Promise.withResolvers<void>();
+    const holding = db.transaction(async (tx) => {
+      await sql(tx, 'lock table groups in access exclusive mode');
+      lock();
+      await unlocked;
+    });
+    try {
+      await locked;
+      const leave = await (LEAVING[name] as Begin)(server, user.token, caller.token);
+      await expect.poll(waiting).toBe(name === 'the connection of an op' ? 1 : 2);
+      const before = recorder.statements.length;
+      leave();
+      await expect.poll(waiting).toBe(0);
+      expect(recorder.statements.slice(before).filter(({ text }) => ofGroups(text))).toEqual([]);
+    } finally {
+      unlock();
+      await holding;
+    }
+    expect((await server.send({ token: user.token, body: LISTS })).json.errors).toBeUndefined();
+    expect(lines.filter(({ level }) => level >= 40)).toEqual([]);
+  },
+);
