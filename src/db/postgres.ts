@@ -144,8 +144,8 @@ async function migrateDirectly(
   }
 }
 
-/** How many of so many connections may wait for a lock that another gateway holds. */
-const waitsOf = (poolSize: number) => new Waits(Math.max(1, Math.floor(poolSize / 8)));
+/** How many of so many connections may wait for a lock that another gateway holds: only there is it given in turn. */
+const waitsOf = (poolSize: number) => new Waits(Math.max(1, Math.floor(poolSize / 4)));
 
 /** PostgreSQL through one pool, which Prisma shares. */
 export function openPostgres(options: PostgresOptions): Database {

@@ -5,12 +5,16 @@ import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { databaseOf } from '../../src/access/viewer.ts';
 import type { Database } from '../../src/db/client.ts';
+import { GroupAddDocument } from '../../src/generated/operations.ts';
+import { addGroup, editGroupMembers, setGroup } from '../../src/groups/operations.ts';
+import { pageGroups } from '../../src/groups/read/groups.ts';
 import { ClientGoneError } from '../../src/model/errors.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createUser, createViewer, openTestDatabase, sql } from '../setup/database.ts';
 import { gatewayOn } from '../setup/gateway.ts';
 import { type Listener, listen } from '../setup/listener.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
+import { GROUP_CHANGES, listen as listenForStreams, watchOver } from '../setup/watch.ts';
 
 /** A statement that runs until the server is told to end it, or for 20 seconds. */
 const LONG = "select pg_sleep(20), 'long' as long";
@@ -77,6 +81,54 @@ test('an operation has eight statements under way', async () => {
   leaving.abort();
   await Promise.all(statements);
   expect(recorder.statements.filter(({ text }) => text === LONG)).toHaveLength(8);
+});
+
+test('ten large edits of one user take a quarter of the connections, and others get through', async () => {
+  await using db = await openTestDatabase({ poolSize: 10 });
+  const [{ viewer: app }, { viewer: other }] = [await createViewer(db), await createViewer(db)];
+  const { viewer: anna } = await createUser(db, app, 'anna');
+  const members = [{ addresses: ['anna'], admin: { owner: true } }];
+  const gids: string[] = [];
+  for (let index = 0; index < 10; index++) gids.push(String((await addGroup(db, app, { members })).group.gid));
+  const addresses = Array.from({ length: 12_000 }, (_, index) => `member-${index}`);
+  const running = () => runningIn(db).then((texts) => texts.filter((text) => !text.startsWith('lock')).length);
+  const { promise: unlocked, resolve: unlock } = Promise.withResolvers<void>();
+  const holding = db.openAnother().transaction(async (tx) => {
+    await sql(tx, 'lock table former_members in access exclusive mode');
+    await unlocked;
+  });
+  const edits = gids.map((gid) => editGroupMembers(databaseOf(db, anna), anna, { gid, add: [{ addresses }] }));
+  await expect.poll(running).toBe(2);
+  // While each waits between its slices.
+  await Promise.all(Array.from({ length: 30 }, () => pageGroups(databaseOf(db, other), other, {})));
+  await setGroup(databaseOf(db, other), other, { gid: String((await addGroup(db, other, {})).group.gid), name: 'x' });
+  expect(await running()).toBe(2);
+  unlock();
+  await holding;
+  for (const { added } of await Promise.all(edits)) expect(added).toBe(12_000);
+}, 60_000);
+
+test('while callers have all places but one, the gateway is ready, and a revocation ends streams', async () => {
+  await using db = await openTestDatabase({ poolSize: 4 });
+  const gateway = gatewayOn(db);
+  const watcher = await gateway.caller();
+  const [one, other] = [await gateway.caller(), await gateway.caller()];
+  const { groupAdd } = await watcher.call(GroupAddDocument, { input: {} });
+  const { gid } = (groupAdd as unknown as { group: { gid: string } }).group;
+  const server = await listenForStreams(gateway);
+  const watch = watchOver('websocket', server, watcher.token, GROUP_CHANGES, { gid });
+  await watch.ready();
+  const leaving = new AbortController();
+  const flooding = [one, one, one, other, other].map(({ viewer }) => failed(sql(databaseOf(db, viewer, leaving.signal), LONG)));
+  await expect.poll(() => runningIn(db)).toEqual(Array(3).fill(LONG));
+  const waiting = failed(pageGroups(databaseOf(db, watcher.viewer, leaving.signal), watcher.viewer, {}));
+  expect((await gateway.fetch(new Request('http://gateway/readyz'))).status).toBe(200);
+  await sql(db, 'update tokens set revoked_at = clock_timestamp() where id = $1', [watcher.viewer.token.id]);
+  await expect.poll(() => watch.ended, { timeout: 5_000 }).toBeTruthy();
+  expect(watch.ended).toBe('TOKEN_REVOKED');
+  expect(await runningIn(db)).toEqual(Array(3).fill(LONG));
+  leaving.abort();
+  await Promise.all([...flooding, waiting]);
 });
 
 test('a connection whose statement was cancelled serves the next, which is not hit', async () => {
