@@ -21,6 +21,8 @@ export interface PostgresOptions extends DatabaseOptions {
   /** Direct, without the pooler: for migrations and LISTEN. If given, `url` is taken to be a pooler's. */
   directUrl?: string;
   poolSize: number;
+  /** How many connections may wait for a lock that another gateway holds; not given: a quarter. */
+  lockWaits?: number;
   onError?: (error: Error) => void;
 }
 
@@ -144,17 +146,14 @@ async function migrateDirectly(
   }
 }
 
-/** How many of so many connections may wait for a lock that another gateway holds: only there is it given in turn. */
-const waitsOf = (poolSize: number) => new Waits(Math.max(1, Math.floor(poolSize / 4)));
-
 /** PostgreSQL through one pool, which Prisma shares. */
 export function openPostgres(options: PostgresOptions): Database {
-  const { transactionTimeout, observe, poolSize } = options;
+  const { transactionTimeout, observe, poolSize, lockWaits = Math.max(1, Math.floor(poolSize / 4)) } = options;
   const urls = serverUrls(options);
   const { schema } = urls;
   const pool = openPool(urls, options);
   const hints = new HintBus();
-  const waits = waitsOf(poolSize);
+  const waits = new Waits(lockWaits);
   const driver: Driver = {
     kind: 'postgres',
     schema,
