@@ -2,6 +2,7 @@ import type { ChangeRecord } from '../changes/log/read.ts';
 import type { GroupTail } from '../changes/streams/group-tail.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Waiting } from '../changes/streams/subscriber.ts';
+import type { Database } from '../db/client.ts';
 import { statement } from '../db/sql.ts';
 import { bool, int4, int8 } from '../db/types.ts';
 import type { Group } from '../model/group.ts';
@@ -16,7 +17,7 @@ import {
 } from './permission-answers.ts';
 import { findGroupToAsk } from './read/permission-checks.ts';
 import { findStandings } from './read/standings.ts';
-import { ROWS_A_STATEMENT } from './write/transaction.ts';
+import { ROWS_A_STATEMENT } from './write/group-write.ts';
 
 /** A group's start or expiry is checked this much later, in milliseconds, so that a difference of clocks does not matter. */
 const AFTER_DUE = 20;
@@ -38,6 +39,7 @@ const readers = new WeakMap<GroupTail, PermissionReader>();
 /** Reads, for all who watch permissions in one group on this gateway, what a change of it may have changed for them. */
 export class PermissionReader implements Waiting {
   readonly #hub: WatchHub;
+  readonly #db: Database;
   readonly #tail: GroupTail;
   readonly #watchers = new Set<PermissionWatcher>();
   /** By the addresses whose membership matters: the one asked about, and the one that asks. */
@@ -64,6 +66,7 @@ export class PermissionReader implements Waiting {
 
   private constructor(hub: WatchHub, tail: GroupTail) {
     this.#hub = hub;
+    this.#db = hub.db.as({ app: tail.appId, token: 'watchers', user: null });
     this.#tail = tail;
   }
 
@@ -186,7 +189,7 @@ export class PermissionReader implements Waiting {
   }
 
   async #read(asked: readonly PermissionWatcher[]): Promise<PermissionAnswer[]> {
-    const { db } = this.#hub;
+    const db = this.#db;
     const { appId, gid, known } = this.#tail;
     const found = await findGroupToAsk(
       db,
@@ -220,7 +223,7 @@ export class PermissionReader implements Waiting {
   async #refusal(asked: readonly PermissionWatcher[]): Promise<() => PermissionAnswer> {
     const { appId, gid } = this.#tail;
     const watched = asked.some(({ answer }) => answer && 'state' in answer);
-    const [row] = watched ? await this.#hub.db.query(DELETED, [appId, gid]) : [];
+    const [row] = watched ? await this.#db.query(DELETED, [appId, gid]) : [];
     const deleted = watched && (row?.deleted ?? true);
     return () => ({ refused: true, deleted });
   }

@@ -118,7 +118,7 @@ test('who waits for a group and leaves is out of the queue, at the database too,
 });
 
 test('a member without any right fills no queue: 1,200 writes are refused while the group is held, rightful ones go on', async () => {
-  await using db = await openTestDatabase({ poolSize: 10 });
+  await using db = await openTestDatabase({ poolSize: 10, statementTimeout: 60_000 });
   const { viewer: app } = await createViewer(db);
   const { viewer: bert } = await createUser(db, app, 'bert');
   const { viewer: anna } = await createUser(db, app, 'anna');

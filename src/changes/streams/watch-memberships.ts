@@ -1,4 +1,5 @@
-import type { Viewer } from '../../access/viewer.ts';
+import { databaseOf, type Viewer } from '../../access/viewer.ts';
+import type { Database } from '../../db/client.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import { decodeCursor, encodeMembershipsCursor, encodeMembershipsSnapshotCursor } from '../log/cursor.ts';
 import { BEFORE_ALL, type ChangeRecord, type MarkedPosition, positionOf } from '../log/read.ts';
@@ -44,6 +45,7 @@ export function watchMemberships(
 
 class MembershipStream {
   readonly #hub: WatchHub;
+  readonly #db: Database;
   readonly #appId: number;
   readonly #args: MembershipStreamArgs;
   readonly #subscriber: Subscriber;
@@ -57,6 +59,7 @@ class MembershipStream {
 
   constructor(hub: WatchHub, appId: number, args: MembershipStreamArgs, subscriber: Subscriber, tail: AppTail) {
     this.#hub = hub;
+    this.#db = databaseOf(hub.db, subscriber.viewer);
     this.#appId = appId;
     this.#args = args;
     this.#subscriber = subscriber;
@@ -123,7 +126,7 @@ class MembershipStream {
   async *#present(): AsyncGenerator<MembershipState[], void> {
     const { memberships } = this.#tail;
     this.#gids.clear();
-    for await (const states of presentStates(this.#hub.db, this.#appId, this.#args.address)) {
+    for await (const states of presentStates(this.#db, this.#appId, this.#args.address)) {
       for (const { gid } of states) {
         this.#gids.add(gid);
         memberships.note(this.#follower, gid);
@@ -137,7 +140,7 @@ class MembershipStream {
   async *#catchUp(position: MarkedPosition): AsyncGenerator<MembershipEvent, void> {
     // In this order: a group that is deleted in between appears in both readings.
     for await (const _ of this.#present());
-    for await (const { states, more } of changedStates(this.#hub.db, this.#appId, this.#args.address, position)) {
+    for await (const { states, more } of changedStates(this.#db, this.#appId, this.#args.address, position)) {
       for (const [index, { kind, gid, member, at }] of states.entries()) {
         // Until all are delivered the cursor stays: after a break some are delivered again, and none is lost.
         const isLast = !more && index === states.length - 1;
