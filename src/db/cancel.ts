@@ -48,7 +48,7 @@ function requestCancel(session: Session): Promise<boolean> {
 /**
  * Runs one statement, which may be given up: when the client leaves, the server is asked to cancel it.
  * @param spoil called when the connection must not be used again: a cancel may still reach what runs on it next
- * @throws ClientGoneError when it was cancelled
+ * @throws ClientGoneError when it was cancelled, or the client has left before
  */
 export async function cancellable<T>(
   client: pg.PoolClient,
@@ -57,6 +57,7 @@ export async function cancellable<T>(
   spoil: () => void,
 ): Promise<T> {
   if (!operation.caller?.signal) return run();
+  operation.check();
   let timer: NodeJS.Timeout | undefined;
   let accepted: Promise<boolean> | undefined;
   const unwatch = operation.onceGone(() => {

@@ -69,11 +69,12 @@ export async function untilFree<T>(task: () => Promise<T>, operation: Operation,
   }
 }
 
-/** The pauses between attempts, until the patience has run out. */
+/** The pauses between attempts, until the patience has run out, which counts from the first. */
 function pauses(operation: Operation, patience: number): () => Promise<void> {
-  const deadline = performance.now() + patience;
+  let deadline: number | undefined;
   let pause = PAUSE_FROM;
   return async () => {
+    deadline ??= performance.now() + patience;
     if (performance.now() > deadline) throw new TimeoutError('The database took too long');
     await operation.pause(pause * (0.5 + Math.random() / 2));
     pause = Math.min(pause * 2, PAUSE_TO);

@@ -54,6 +54,24 @@ test('one app floods: another is served at once, and the gateway too', async () 
   expect(await runningIn(db)).toEqual([]);
 });
 
+test('who waits too long for a connection is told of the load over HTTP, and gets through when there is one', async () => {
+  await using db = await openTestDatabase({ poolSize: 2, transactionTimeout: 300 });
+  const gateway = gatewayOn(db);
+  const { viewer, token } = await gateway.caller();
+  const server = await listen(gateway);
+  const body = { query: '{ groups { edges { cursor } } }' };
+  expect((await server.send({ token, body })).status).toBe(200);
+  const leaving = new AbortController();
+  const long = failed(sql(databaseOf(db, viewer, leaving.signal), LONG));
+  await expect.poll(() => runningIn(db)).toEqual([LONG]);
+  const { json, headers } = await server.send({ token, body });
+  expect(json.errors).toMatchObject([{ extensions: { code: 'OVERLOADED' } }]);
+  expect(headers['retry-after']).toBe('1');
+  leaving.abort();
+  await long;
+  expect((await server.send({ token, body })).json.errors).toBeUndefined();
+});
+
 test('a user token has a quarter of the connections, whoever waits', async () => {
   const recorder = new StatementRecorder();
   await using db = await openTestDatabase({ poolSize: 10, observe: recorder.observe });
