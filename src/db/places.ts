@@ -35,8 +35,8 @@ interface AppLine {
 /**
  * Gives places on the database's connections in turns: by app, within an app by token, within a token in order. While others
  * wait for their turn an app uses at most its share, otherwise all but one, so that another that comes finds it free; a user
- * token never uses more than its share. One place is for the gateway's own work, which never waits behind callers; where there
- * is only one in all, it comes next.
+ * token never uses more than its share. One place is kept for the gateway's own work; what does not fit there takes turns as an
+ * app does. Where there is only one place in all, the gateway comes next.
  */
 export class Places {
   readonly #wait: number;
@@ -63,7 +63,7 @@ export class Places {
 
   /** How many are in use, and how many wait. */
   get size(): { taken: number; waiting: number } {
-    let waiting = this.#own.waiting.size;
+    let waiting = 0;
     for (const app of this.#turns) for (const line of app.turns) waiting += line.waiting.size;
     return { taken: this.#taken, waiting };
   }
@@ -74,8 +74,7 @@ export class Places {
    */
   async run<T>(operation: Operation, use: () => Promise<T>): Promise<T> {
     const line = this.#lineOf(operation);
-    const idle = this.#turns.size === 0 && this.#own.waiting.size === 0;
-    if (idle && this.#admits(line)) this.#enter(line);
+    if (this.#turns.size === 0 && this.#admits(line)) this.#enter(line);
     else await this.#turnOf(line, operation);
     try {
       return await use();
@@ -96,36 +95,34 @@ export class Places {
   }
 
   #admits(line: TokenLine): boolean {
-    if (line === this.#own) return this.#taken < this.#places;
     return this.#admitsApp(line.app) && line.taken < line.most;
   }
 
   /** Whether there is a place; beyond the app's share only while one more is left for another app. */
   #admitsApp(app: AppLine): boolean {
-    const left = Math.min(this.#places - this.#taken, this.#forCallers - this.#takenByCallers);
+    const free = this.#places - this.#taken;
+    const left = app === this.#own.app ? free : Math.min(free, this.#forCallers - this.#takenByCallers);
     return left > (app.taken < this.#appMost || this.#forCallers < 3 ? 0 : 1);
   }
 
   #enter(line: TokenLine): void {
     this.#taken++;
     line.taken++;
-    if (line === this.#own) return;
-    this.#takenByCallers++;
     line.app.taken++;
+    if (line !== this.#own) this.#takenByCallers++;
   }
 
   #leave(line: TokenLine): void {
     this.#taken--;
     line.taken--;
-    if (line !== this.#own) {
-      this.#takenByCallers--;
-      line.app.taken--;
-      this.#forget(line);
-    }
+    line.app.taken--;
+    if (line !== this.#own) this.#takenByCallers--;
+    this.#forget(line);
     this.#admitAll();
   }
 
   #forget(line: TokenLine): void {
+    if (line === this.#own) return;
     const { app } = line;
     if (line.taken === 0 && line.waiting.size === 0) app.tokens.delete(line.token);
     if (app.tokens.size === 0) this.#apps.delete(app.app);
@@ -150,10 +147,8 @@ export class Places {
       const timer = setTimeout(() => giveUp(new OverloadedError('No database connection came free in time')), this.#wait);
       const unwatch = operation.onceGone(() => giveUp(new ClientGoneError()));
       line.waiting.add(waiting);
-      if (line !== this.#own) {
-        line.app.turns.add(line);
-        this.#turns.add(line.app);
-      }
+      line.app.turns.add(line);
+      this.#turns.add(line.app);
       this.#admitAll();
     });
   }
@@ -162,7 +157,6 @@ export class Places {
   #drop(waiting: Waiting, served = false): void {
     const { line } = waiting;
     line.waiting.delete(waiting);
-    if (line === this.#own) return;
     const { app } = line;
     if (served || line.waiting.size === 0) app.turns.delete(line);
     if (served && line.waiting.size > 0) app.turns.add(line);
@@ -182,7 +176,7 @@ export class Places {
   #next(): Waiting | undefined {
     if (this.#taken >= this.#places) return undefined;
     const [own] = this.#own.waiting;
-    if (own) return own;
+    if (own && this.#own.taken === 0) return own;
     return this.#nextOf((app) => app.taken < this.#appMost) ?? this.#nextOf(() => true);
   }
 

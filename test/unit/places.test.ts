@@ -125,6 +125,18 @@ describe('whose turn it is', () => {
   });
 });
 
+test("beyond its place the gateway's own work takes turns, and leaves one to callers", async () => {
+  const { start, names, end, begun } = opened();
+  start(undefined, 20);
+  expect(await names()).toEqual(times(9, 'own'));
+  start(app(1), 3);
+  expect(await names()).toEqual(['1 app', ...times(9, 'own')]);
+  const before = begun.length;
+  for (let ended = 0; ended < 4; ended++) await end('own');
+  // Beyond half it takes only what leaves one more free.
+  expect(begun.slice(before)).toEqual(['1 app', '1 app', 'own']);
+});
+
 describe('who does not get a place', () => {
   test('has waited too long', async () => {
     const { start, places } = opened({ places: 2, wait: 20 });
