@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { GROUP_LIMITS } from './model/group.ts';
 import { DEFAULT_SHARES } from './db/shares.ts';
+import { GROUP_LIMITS } from './model/group.ts';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
 export interface Config extends Limits {

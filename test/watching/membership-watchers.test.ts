@@ -12,8 +12,9 @@ import {
 import type { Database } from '../../src/db/client.ts';
 import { addGroup, deleteGroup, editGroupMembers } from '../../src/groups/operations.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
+import { altered } from '../setup/interrupted.ts';
 import { settled, until } from '../setup/watch.ts';
-import { addresses, withOther } from './setup.ts';
+import { addresses } from './setup.ts';
 
 const db = await openTestDatabase();
 /** The rows that statements brought. */
@@ -24,7 +25,7 @@ const query: Database['query'] = async (statement, ...given) => {
   return rows;
 };
 const CHECKPOINT = 500;
-const hub = new WatchHub({ db: withOther(db, { query }), log: pino({ level: 'silent' }), checkpointInterval: CHECKPOINT });
+const hub = new WatchHub({ db: altered(db, { query }), log: pino({ level: 'silent' }), checkpointInterval: CHECKPOINT });
 afterAll(() => hub.stop());
 afterEach(() => vi.restoreAllMocks());
 

@@ -10,9 +10,10 @@ import type { PermissionState } from '../../src/groups/permission-answers.ts';
 import { watchPermissions } from '../../src/groups/watch-permissions.ts';
 import { readGid } from '../../src/model/gid.ts';
 import { createUser, createViewer, openTestDatabase } from '../setup/database.ts';
+import { altered } from '../setup/interrupted.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
 import { until } from '../setup/watch.ts';
-import { addresses, withOther } from './setup.ts';
+import { addresses } from './setup.ts';
 
 const recorder = new StatementRecorder();
 const db = await openTestDatabase({ observe: recorder.observe });
@@ -160,7 +161,7 @@ test('without polls the present state is read again, for all together', async ()
 test('while the database does not answer no state is repeated: the stream ends', async () => {
   let away = false;
   const query: Database['query'] = (...args) => (away ? Promise.reject(new Error('away')) : db.query(...args));
-  const hub = openHub({ db: withOther(db, { query }), pollInterval: 100, checkpointInterval: 400 });
+  const hub = openHub({ db: altered(db, { query }), pollInterval: 100, checkpointInterval: 400 });
   const gid = await newGroup();
   const [watch] = (await watchAll(hub, gid, ['member000000'])) as [Watching];
   await until(() => watch.states.length >= 3);

@@ -5,7 +5,8 @@ import { snapshotPages } from '../../src/changes/streams/snapshot.ts';
 import type { Database } from '../../src/db/client.ts';
 import { addGroup } from '../../src/groups/operations.ts';
 import { createViewer, openTestDatabase, sql } from '../setup/database.ts';
-import { addresses, withOther } from './setup.ts';
+import { altered } from '../setup/interrupted.ts';
+import { addresses } from './setup.ts';
 
 const db = await openTestDatabase();
 const { viewer } = await createViewer(db);
@@ -18,7 +19,7 @@ const query: Database['query'] = async (statement, ...given) => {
   brought.push({ name: statement.name, rows: rows.length });
   return rows;
 };
-const counted = withOther(db, { query });
+const counted = altered(db, { query });
 
 /** A group of so many members; the first `many` have `each` entries, one of them 4,000 more. */
 async function newGroup(size: number, many: number, each: number): Promise<number> {
