@@ -6,6 +6,7 @@ import { MEMBER_ORDER_FIELDS, type MemberOrderField } from '../../src/groups/rea
 import { sql } from '../setup/database.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { type RecordedStatement, StatementRecorder } from '../setup/recorder.ts';
+import { addGroup, editMembers } from '../watching/setup.ts';
 
 const recorder = new StatementRecorder();
 // One connection, so that its prepared statements can be asked for the plans that they have come to.
@@ -261,6 +262,25 @@ test.runIf(trigrams)('a part of a name by its trigrams', async () => {
     expect(groups.edges.map(({ node }) => node.name)).toEqual([one?.name]);
   });
   await expectIndex('groups_gid_asc_name', 'groups_by_name_part', true);
+});
+
+test('many who are changed or removed after a few are joined by hash, not each with every other', async () => {
+  const everyone = Array.from({ length: 2_000 }, (_, index) => `x${index}`);
+  const { gid } = await addGroup(app, { members: [{ addresses: everyone }] });
+  const change = (addresses: string[], send: boolean) => editMembers(app, { gid, update: [{ addresses, permissions: { send } }] });
+  const few = everyone.splice(0, 8);
+  for (const address of few) await change([address], false);
+  for (const address of few) await editMembers(app, { gid, remove: [address] });
+  await change(everyone, false);
+  await editMembers(app, { gid, remove: everyone });
+  for (const name of ['members_update', 'members_remove']) {
+    const found = recorder.statements.findLast((statement) => statement.name === name);
+    expect([name, found?.planEachTime]).toEqual([name, true]);
+    const [row] = await sql<PlanRow>(db, `explain (format json) ${found?.text}`, found?.values);
+    const types = nodesOf(row?.['QUERY PLAN'][0].Plan as PlanNode).map((node) => node['Node Type']);
+    expect(types).toContain('Hash Join');
+    expect(types).not.toContain('Nested Loop');
+  }
 });
 
 test('this sees a scan of a table, and a sort', async () => {

@@ -1,5 +1,5 @@
 import { MEMBERS_A_RECORD, type RecordedMember } from '../../changes/log/records.ts';
-import { statement } from '../../db/sql.ts';
+import { planningEachTime, type Sql, statement } from '../../db/sql.ts';
 import { pick } from '../../db/table.ts';
 import { date, int4, int4Array, int8, textArray } from '../../db/types.ts';
 import * as tables from '../../generated/tables.ts';
@@ -54,6 +54,12 @@ const REMOVE = statement({
     from deleted`,
 });
 
+// A generic plan expects ten addresses, and would compare each of thousands with every other.
+const MOST_BY_GENERIC_PLAN = 100;
+
+/** What runs a statement that joins a table with a list of so many. */
+const joining = (tx: Sql, { length }: readonly unknown[]) => (length > MOST_BY_GENERIC_PLAN ? planningEachTime(tx) : tx);
+
 /** The members among the addresses. */
 async function findBits(write: GroupWrite, addresses: readonly string[]): Promise<Map<string, MemberBits>> {
   const found = new Map<string, MemberBits>();
@@ -78,7 +84,7 @@ export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise
   const { added, updated, removed, unchanged } = planned;
   const { appId, gid, tx, at, head } = write;
   for await (const slice of slices(removed)) {
-    await tx.query(REMOVE, [appId, gid, slice, write.nextVersion, head.generation, at]);
+    await joining(tx, slice).query(REMOVE, [appId, gid, slice, write.nextVersion, head.generation, at]);
     for (const addresses of recordChunks(slice)) {
       await write.record({ kind: 'MEMBERS_REMOVED', addresses, memberCount: head.memberCount - addresses.length });
     }
@@ -95,7 +101,7 @@ export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise
     }
   }
   for await (const slice of slices(updated)) {
-    await tx.query(UPDATE, [appId, gid, ...columns(slice), at, head.generation]);
+    await joining(tx, slice).query(UPDATE, [appId, gid, ...columns(slice), at, head.generation]);
     for (const members of recordChunks(slice)) {
       await write.record({ kind: 'MEMBERS_UPDATED', members: members.map(recorded), memberCount: head.memberCount });
     }
