@@ -1,12 +1,18 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { openEmbedded } from '../../src/db/embedded.ts';
+import { copyAsIfKilled } from '../setup/crash-image.ts';
 import { migratedDataDir } from '../setup/data-dir.ts';
 import { sql } from '../setup/database.ts';
+import { temporaryFolder } from '../setup/folder.ts';
 import type { Answer } from '../setup/gateway.ts';
 import { post, type ServerProcess, startServer } from '../setup/server.ts';
 
-const ROUNDS = 20;
+// A kill and the next start take the processor four times as long as an image, and find the same in the folder. What only
+// a gateway can show, that it starts again and that retries are answered, the kills show.
+const KILLS = 3;
+const IMAGES_A_KILL = 6;
 const GROUPS = 5;
 const WRITERS = 15;
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32));
@@ -41,7 +47,15 @@ interface Write {
 
 const APP_TOKEN = 'a-token-for-the-test-of-being-killed';
 const groups: Expected[] = [];
+const underway = new Set<Write>();
 let writes = 0;
+
+/** What a kill at some moment would have left, and what was known then. */
+interface Image {
+  folder: string;
+  groups: Expected[];
+  unanswered: Write[];
+}
 
 /** @param own addresses that only this writer touches; only the first writer of a group names it */
 function newWrite(group: Expected, own: string[], names: boolean): Write {
@@ -73,38 +87,62 @@ function acknowledge({ group, input: { name, add = [], remove = [] } }: Write): 
   for (const address of remove) group.members.delete(address);
 }
 
-/** Writes from all sides until the process is killed, at some moment. Returns the writes without an answer. */
-async function writeUntilKilled(server: ServerProcess): Promise<Write[]> {
-  const unanswered: Write[] = [];
-  let left = upTo(60);
-  let kill = () => {};
-  const enough = new Promise<void>((resolve) => {
-    kill = resolve;
-  });
+function takeImage({ pid }: ServerProcess, dataDir: string): Image {
+  const folder = temporaryFolder();
+  copyAsIfKilled(pid, join(dataDir, 'pglite'), join(folder, 'pglite'));
+  return {
+    folder,
+    groups: groups.map((group) => ({ ...group, members: new Set(group.members) })),
+    unanswered: [...underway],
+  };
+}
+
+/** Writes from all sides, with images at some moments, until the process is killed at another. */
+async function writeUntilKilled(server: ServerProcess, dataDir: string): Promise<{ images: Image[]; unanswered: Write[] }> {
+  let answers = 0;
+  let onAnswer = () => {};
   let killed = false;
   const writer = async (index: number) => {
     const group = groups[index % GROUPS] as Expected;
     const own: string[] = [];
     while (!killed) {
       const write = newWrite(group, own, index < GROUPS);
+      underway.add(write);
       try {
         await send(server, write);
       } catch (error) {
         if (!killed) throw error;
-        unanswered.push(write);
         return;
       }
+      underway.delete(write);
       acknowledge(write);
-      if (--left === 0) kill();
+      answers++;
+      onAnswer();
     }
   };
   const writers = Promise.all(Array.from({ length: WRITERS }, (_, index) => writer(index)));
-  await Promise.race([enough, writers]);
-  await sleep(random() * 20);
+  const someMoment = async () => {
+    const enough = answers + upTo(25);
+    const reached = new Promise<void>((resolve) => {
+      onAnswer = () => {
+        if (answers >= enough) resolve();
+      };
+    });
+    await Promise.race([reached, writers]);
+    await sleep(random() * 20);
+  };
+  const images: Image[] = [];
+  while (images.length < IMAGES_A_KILL) {
+    await someMoment();
+    images.push(takeImage(server, dataDir));
+  }
+  await someMoment();
   killed = true;
   expect(await server.stop('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
   await writers;
-  return unanswered;
+  const unanswered = [...underway];
+  underway.clear();
+  return { images, unanswered };
 }
 
 interface Found {
@@ -134,8 +172,8 @@ async function read({ url }: ServerProcess, gid: string): Promise<Found> {
 }
 
 /** Before the unanswered writes are sent again: what was acknowledged is there, and of each other all or nothing. */
-async function expectNothingLost(server: ServerProcess, group: Expected, unanswered: readonly Write[]): Promise<void> {
-  const found = await read(server, group.gid);
+function expectNothingLost(found: Found, group: Expected, all: readonly Write[]): void {
+  const unanswered = all.filter((write) => write.group.gid === group.gid);
   expect(found.memberCount).toBe(found.members.size);
   expect(found.version).toBeGreaterThanOrEqual(group.version);
   expect(found.version).toBeLessThanOrEqual(group.version + unanswered.length);
@@ -150,7 +188,23 @@ async function expectNothingLost(server: ServerProcess, group: Expected, unanswe
   expect(certain(found.members)).toEqual(certain(group.members));
 }
 
-test(`${ROUNDS} times killed while it writes, the gateway comes back with every write that it acknowledged`, {
+/** The groups in a folder that no process has, each with as many records as versions. */
+async function readFolder(data: string): Promise<Map<string, Found>> {
+  const db = await openEmbedded({ data, statementTimeout: 60_000, transactionTimeout: 60_000 });
+  const rows = await sql<Omit<Found, 'members'> & { gid: number; records: number; last: number; members: string[] }>(
+    db,
+    `select gid, name, version, member_count as "memberCount",
+      array(select address from members m where m.gid = g.gid) as members,
+      (select count(*)::int from changes c where c.gid = g.gid) as records,
+      (select max(version) from changes c where c.gid = g.gid) as last
+    from groups g order by gid`,
+  );
+  await db.close();
+  for (const { version, records, last } of rows) expect({ records, last }).toEqual({ records: version, last: version });
+  return new Map(rows.map(({ gid, members, ...found }) => [String(gid), { ...found, members: new Set(members) }]));
+}
+
+test(`killed while it writes, ${KILLS * (1 + IMAGES_A_KILL)} times, the gateway has every write that it acknowledged`, {
   timeout: 600_000,
 }, async () => {
   console.log(`SEED=${SEED}`);
@@ -166,14 +220,16 @@ test(`${ROUNDS} times killed while it writes, the gateway comes back with every 
     groups.push({ gid: data?.groupAdd.group.gid, name: null, members: new Set(), version: 1 });
   }
   let cutOff = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const unanswered = await writeUntilKilled(server);
+  for (let kill = 0; kill < KILLS; kill++) {
+    const { images, unanswered } = await writeUntilKilled(server, DATA_DIR);
+    for (const image of images) {
+      const found = await readFolder(image.folder);
+      for (const group of image.groups) expectNothingLost(found.get(group.gid) as Found, group, image.unanswered);
+      cutOff += image.unanswered.length;
+    }
     cutOff += unanswered.length;
     server = await start();
-    for (const group of groups) {
-      const own = unanswered.filter((write) => write.group === group);
-      await expectNothingLost(server, group, own);
-    }
+    for (const group of groups) expectNothingLost(await read(server, group.gid), group, unanswered);
     await Promise.all(
       unanswered.map(async (write) => {
         await send(server, write);
@@ -181,23 +237,11 @@ test(`${ROUNDS} times killed while it writes, the gateway comes back with every 
       }),
     );
   }
-  expect(cutOff).toBeGreaterThan(ROUNDS);
-  for (const group of groups) await expectNothingLost(server, group, []);
+  expect(cutOff).toBeGreaterThan(KILLS * (1 + IMAGES_A_KILL));
+  for (const group of groups) expectNothingLost(await read(server, group.gid), group, []);
   await server.stop();
 
-  const db = await openEmbedded({ data: DATA_DIR, statementTimeout: 60_000, transactionTimeout: 60_000 });
-  const rows = await sql<{ version: number; records: number; last: number; member_count: number; members: number }>(
-    db,
-    `select version, member_count, (select count(*)::int from members m where m.gid = g.gid) as members,
-      (select count(*)::int from changes c where c.gid = g.gid) as records,
-      (select max(version) from changes c where c.gid = g.gid) as last
-    from groups g order by gid`,
-  );
-  await db.close();
-  expect(rows).toEqual(
-    groups.map(({ version, members }) => {
-      const count = members.size;
-      return { version, records: version, last: version, member_count: count, members: count };
-    }),
-  );
+  const found = await readFolder(DATA_DIR);
+  expect([...found.keys()]).toEqual(groups.map(({ gid }) => gid));
+  for (const group of groups) expectNothingLost(found.get(group.gid) as Found, group, []);
 });

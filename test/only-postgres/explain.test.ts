@@ -267,7 +267,8 @@ test.runIf(trigrams)('a part of a name by its trigrams', async () => {
 test('many who are changed or removed after a few are joined by hash, not each with every other', async () => {
   const everyone = Array.from({ length: 2_000 }, (_, index) => `x${index}`);
   const { gid } = await addGroup(app, { members: [{ addresses: everyone }] });
-  const change = (addresses: string[], send: boolean) => editMembers(app, { gid, update: [{ addresses, permissions: { send } }] });
+  const change = (addresses: string[], send: boolean) =>
+    editMembers(app, { gid, update: [{ addresses, permissions: { send } }] });
   const few = everyone.splice(0, 8);
   for (const address of few) await change([address], false);
   for (const address of few) await editMembers(app, { gid, remove: [address] });

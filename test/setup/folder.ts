@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,4 +9,9 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'rollcall-test-'));
   atEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** Copies a folder to a place where there is none yet. `cpSync` takes the processor six times as long. */
+export function copyFolder(from: string, to: string): void {
+  execFileSync('cp', ['-R', from, to]);
 }
