@@ -2,45 +2,46 @@ import { globSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defineConfig, type TestUserConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './setup/longest-first.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * What runs on one database, for what it tests is the same code with either. PostgreSQL: it needs less of the processor.
- * Not here belongs what depends on SQL, on transactions, or on what a driver says.
+ * What runs on both databases, because what it tests depends on the database: on SQL (orders, collations, keysets, joins, sets,
+ * batches), on transactions and locks, on the database's clock, or on what a driver makes of values and errors.
+ *
+ * Everything else runs on PostgreSQL alone, which needs less of the processor: what is refused before a statement runs, rules
+ * that are applied to rows after they were read, the shape of answers, transports, limits, and how many statements something
+ * takes. So a new file runs there. If it has a statement, or a form of one, that runs nowhere on PGlite, `test/last` names it:
+ * then the file, or a smaller one with what needs the statement, belongs here.
  */
-const ONE_DATABASE = [
-  // HTTP, its limits, and the pages.
-  'test/server/{access,bad-requests,body-limit,cors,upgrades}.test.ts',
-  'test/{graphiql,http-audit}.test.ts',
-  // What is refused before anything is asked of a database, and by the schema alone.
-  'test/{document-limits,limits,schema-walk,variable-paths}.test.ts',
-  // How the op endpoint takes and answers; what its operations do is in equivalence, round-trip and users.
-  'test/ops/{errors,fuzz,quirks,styles,transport}.test.ts',
-  // How WebSocket and server-sent events carry streams.
-  'test/watching/{sockets,transports}.test.ts',
-  // Programs and pages that speak to a gateway.
-  'test/{examples,examples-decisions,readme,watch-example}.test.ts',
-  'test/ops/examples.test.ts',
-  // Who may do what: rules that are applied to rows after they were read.
-  'test/{rights,rights-property}.test.ts',
+const BOTH_DATABASES = [
+  // Orders, filters, pages and their cursors; what statements decide that have the rules in them.
+  'test/{lists-groups,lists-groups-filter,lists-members,reads,reads-access,history}.test.ts',
+  'test/{allowed,decisions,decisions-generated,permissions,routing,routing-turns,turns-generated}.test.ts',
+  // Writes whole: every operation by both endpoints, generated ones; batches; every plain setting; what a group leaves.
+  'test/{group-edit-bulk,plain-settings,group-del}.test.ts',
+  'test/ops/{equivalence,round-trip}.test.ts',
+  // Transactions, retries, what waits for what.
+  'test/{idempotency,idempotency-keys,lost-answer,routing-retries,transactions}.test.ts',
+  // Constraints, migrations, the schema.
+  'test/{constraints,migrations}.test.ts',
+  // Prisma's adapters: apps, tokens, users; the two ways of `npm run app`.
+  'test/{accounts,app-process,apps,tokens,users}.test.ts',
+  // The database's clock.
+  'test/{group-set-validity,routing-activity}.test.ts',
+  'test/watching/{clock,expiry}.test.ts',
+  // The log's order, its end, and snapshots beside writers, where one database has one connection for all.
+  'test/watching/{big-snapshot,history-lost,memberships,pruned-meanwhile}.test.ts',
+  'test/watching/promise-{01-records,02-order,04-snapshot,05-read-your-writes,07-too-old}.test.ts',
+  'test/ops/watching.test.ts',
 ];
-const lost = ONE_DATABASE.filter((pattern) => globSync(pattern, { cwd: ROOT }).length === 0);
+const lost = BOTH_DATABASES.filter((pattern) => globSync(pattern, { cwd: ROOT }).length === 0);
 if (lost.length > 0) throw new Error(`No test file is ${lost.join(' or ')}`);
-
-const DATABASE_TESTS: TestUserConfig = {
-  include: ['test/**/*.test.ts'],
-  globalSetup: ['test/setup/databases.ts'],
-};
 
 if (Number.parseInt(process.versions.node, 10) < 24) throw new Error('The tests need the Node of this package: npm test');
 
-/**
- * Every test runs on both databases, but for the list above and for the folders that say otherwise. `unit` and `last` have
- * none of these.
- */
 export default defineConfig({
   root: ROOT,
   test: {
@@ -62,8 +63,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'pglite',
-          ...DATABASE_TESTS,
-          exclude: ['test/unit/**', 'test/last/**', 'test/only-postgres/**', ...ONE_DATABASE],
+          include: [...BOTH_DATABASES, 'test/only-pglite/**/*.test.ts'],
+          globalSetup: ['test/setup/databases.ts'],
           provide: { databaseKind: 'pglite' },
         },
       },
@@ -71,8 +72,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'postgres',
-          ...DATABASE_TESTS,
+          include: ['test/**/*.test.ts'],
           exclude: ['test/unit/**', 'test/last/**', 'test/only-pglite/**'],
+          globalSetup: ['test/setup/databases.ts'],
           provide: { databaseKind: 'postgres' },
         },
       },
