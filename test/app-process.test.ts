@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
-import { APP_USAGE } from '../src/app-commands.ts';
+import { expect, test } from 'vitest';
 import { migratedDataDir } from './setup/data-dir.ts';
 import { databaseKind, postgresUrl } from './setup/database.ts';
 import { type Environment, post, runApp, startServer } from './setup/server.ts';
@@ -49,25 +48,14 @@ test('the apps of a gateway that runs', { timeout: 120_000 }, async () => {
   expect(log).not.toContain(second);
 });
 
-describe('without a gateway', () => {
-  test('an app is made, in a database that was empty, and found by the gateway that starts', { timeout: 120_000 }, async () => {
-    const env = await newDatabase();
-    const added = await runApp(['add', 'shop'], env);
-    expect(added).toMatchObject({ code: 0, stderr: '' });
-    expect(await runApp(['delete', 'nobody'], env)).toMatchObject({ code: 1, stdout: '', stderr: 'There is no app "nobody"\n' });
-    const server = await startServer(env);
-    expect(await post(server.url, secretOf(added.stdout), APP)).toMatchObject({ status: 200 });
-    expect((await server.stop()).stdout).not.toContain('rollcall_');
-  });
-
-  test('a wrong command says how it is used and ends with 2', async () => {
-    for (const args of [[], ['help'], ['--help']]) {
-      expect(await runApp(args, {})).toEqual({ code: 2, signal: null, stdout: '', stderr: `${APP_USAGE}\n` });
-    }
-  });
-
-  test('a wrong setting is named', async () => {
-    const { code, stderr } = await runApp(['list'], { PORT: 'x' });
-    expect({ code, stderr }).toEqual({ code: 1, stderr: 'PORT must be a whole number from 0 to 65535. It is "x".\n' });
-  });
+test('without a gateway an app is made, in a database that was empty, and found by the gateway that starts', {
+  timeout: 120_000,
+}, async () => {
+  const env = await newDatabase();
+  const added = await runApp(['add', 'shop'], env);
+  expect(added).toMatchObject({ code: 0, stderr: '' });
+  expect(await runApp(['delete', 'nobody'], env)).toMatchObject({ code: 1, stdout: '', stderr: 'There is no app "nobody"\n' });
+  const server = await startServer(env);
+  expect(await post(server.url, secretOf(added.stdout), APP)).toMatchObject({ status: 200 });
+  expect((await server.stop()).stdout).not.toContain('rollcall_');
 });

@@ -37,11 +37,15 @@ async function send(count: number, input: (index: number) => GroupRouteMessageIn
 const shares = (receivers: readonly (string | undefined)[], of: readonly string[]) =>
   of.map((address) => receivers.filter((receiver) => receiver === address).length);
 
-test('8 callers on 2 gateways: 10,000 messages, and each of 7 members gets its share', async () => {
+// A turn that is lost or given twice shows among some hundreds; MESSAGES: more.
+const MESSAGES = Number(process.env['MESSAGES'] ?? 2_504);
+
+test(`8 callers on 2 gateways: ${MESSAGES} messages, and each of 7 members gets its share`, async () => {
   const gid = await huntGroup();
-  const receivers = await send(10_000, () => ({ gid, from: 'a customer' }));
-  // 10,000 = 7 × 1,428 + 4, in order of joining.
-  expect(shares(receivers, MEMBERS)).toEqual([1429, 1429, 1429, 1429, 1428, 1428, 1428]);
+  const receivers = await send(MESSAGES, () => ({ gid, from: 'a customer' }));
+  // In order of joining: 2,504 = 7 × 357 + 5.
+  const expected = MEMBERS.map((_, place) => Math.ceil((MESSAGES - place) / MEMBERS.length));
+  expect(shares(receivers, MEMBERS)).toEqual(expected);
 }, 120_000);
 
 test('the sender is never chosen, and the others get their shares', async () => {

@@ -12,6 +12,8 @@ import { sql } from '../setup/database.ts';
 import { asForm, BEGINNING, type Command, command, membersInput, onWire, REFUSED, settingsInput } from './commands.ts';
 import { type Json, type OpApp, openOps } from './setup.ts';
 
+// Other ones in each run; RUNS: more.
+const RUNS = Number(process.env['RUNS'] ?? 15);
 const SEED = Number(process.env['SEED'] ?? randomInt(2 ** 31));
 const ops = await openOps();
 const { db } = ops.gateway;
@@ -146,7 +148,7 @@ test(`generated ops and the same mutations give equal answers, groups, members a
     expect(written).toEqual(await tables(right, since));
     records += (written as { changes: unknown[] }).changes.length;
   });
-  await fc.assert(property, { seed: SEED, numRuns: 30, examples: [[REFUSED]] });
+  await fc.assert(property, { seed: SEED, numRuns: RUNS, examples: [[REFUSED]] });
   console.log(`seed ${SEED}: ${records} records on either side, codes ${[...codes].map(String).sort().join(', ')}`);
   expect(codes).toEqual(new Set([undefined, 'BADPARA', 'BADGROUP', 'NOTMEMBER']));
   expect(records).toBeGreaterThan(100);
@@ -205,6 +207,6 @@ test(`generated user ops and their mutations leave equal users, groups, members 
     expect(await tables(left, since)).toEqual(await tables(right, since));
     expect(await listed(left)).toEqual(await listed(right));
   });
-  await fc.assert(property, { seed: SEED, numRuns: 15 });
+  await fc.assert(property, { seed: SEED, numRuns: RUNS });
   expect(codes).toEqual(new Set([undefined, 'BADPARA']));
 }, 120_000);

@@ -89,7 +89,7 @@ interface Job {
 }
 
 /** A compile cache, so that processes need not compile the same modules again. */
-const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
+export const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
 const SOURCES = new URL('../../src/', import.meta.url);
 // To optimize PGlite takes the processor longer than these processes live.
 const NODE_FLAGS = ['--liftoff-only', '--import', new URL('end-with-stdin.ts', import.meta.url).href];

@@ -6,6 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from './free-port.ts';
 
+const { PATH, NODE_COMPILE_CACHE } = process.env;
+const INHERITED = { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
+
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export interface Service {
@@ -79,7 +82,7 @@ export class GatewayProcess {
   /** Gives true when it is ready, false when it ended before. */
   async #spawn(): Promise<boolean> {
     const child = spawn(process.execPath, ['--import', path('../setup/end-with-stdin.ts'), path('../../src/main.ts')], {
-      env: { PATH: process.env['PATH'], PORT: String(this.port), ...this.#env },
+      env: { ...INHERITED, PORT: String(this.port), ...this.#env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     let over = false;
