@@ -21,8 +21,8 @@ import { openEmbedded } from '../../src/db/embedded.ts';
 import { openPostgres } from '../../src/db/postgres.ts';
 import type { Sql, Statement } from '../../src/db/sql.ts';
 import { atEnd } from './at-end.ts';
-import { databaseUrl, withClient } from './databases.ts';
 import { lendPGlite, unmigratedPGlite } from './pglite.ts';
+import { postgresUrl } from './postgres.ts';
 import { noting } from './ran.ts';
 
 export interface TestDatabaseOptions extends Partial<DatabaseOptions> {
@@ -42,6 +42,8 @@ export interface TestDatabase extends Database, AsyncDisposable {
   /** The embedded database itself. */
   readonly pglite?: PGlite;
 }
+
+export { postgresUrl };
 
 export const databaseKind = inject('databaseKind');
 
@@ -92,15 +94,6 @@ function testDatabase(db: Database, url: () => string, openAnother: TestDatabase
 export function sql<Row>(db: Sql, text: string, values: readonly unknown[] = []): Promise<Row[]> {
   const statement: Statement<readonly unknown[], unknown> = { name: '', text, parameters: [], columns: {} };
   return db.query(statement, values) as Promise<Row[]>;
-}
-
-/** PostgreSQL only: the URL of a new database, which is dropped after the file's tests. */
-export async function postgresUrl(empty = false): Promise<string> {
-  const { url, template, prefix } = inject('postgres');
-  const name = `${prefix}_${randomBytes(5).toString('hex')}`;
-  await withClient(url, (client) => client.query(`create database ${name} ${empty ? '' : `template ${template}`}`));
-  atEnd(() => withClient(url, async (client) => void (await client.query(`drop database ${name} with (force)`))));
-  return databaseUrl(url, name);
 }
 
 export interface TestViewer {

@@ -39,6 +39,8 @@ export interface PostgresServer {
   template: string;
   /** The prefix of the names of this run's databases. */
   prefix: string;
+  /** Whether the server is the tests' own, started for this run. */
+  own: boolean;
 }
 
 type Teardown = () => Promise<void>;
@@ -95,7 +97,7 @@ async function setupPostgres(project: TestProject): Promise<Teardown> {
     const db = openPostgres({ url: databaseUrl(url, template), poolSize: 1, ...TIMEOUTS });
     await db.migrate();
     await db.close();
-    project.provide('postgres', { url, template, prefix });
+    project.provide('postgres', { url, template, prefix, own: own !== undefined });
     return teardown;
   } catch (error) {
     await teardown();

@@ -6,12 +6,14 @@ import { openAsBlob } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
 import { inject } from 'vitest';
 import { PGLITE_OPTIONS } from '../../src/db/embedded.ts';
+import { emptying, type Rows, schemaOf } from './emptying.ts';
 
 /** A file and one of its tests have one each; more at a time are rare. */
 const MOST_KEPT = 2;
 
 interface Kept {
   pglite: PGlite;
+  rows: Rows;
   /** What it was like when it was new. */
   schema: string;
   /** Brings back every row and sequence of then. */
@@ -57,61 +59,23 @@ export async function unmigratedPGlite(): Promise<PGlite> {
 
 async function load(): Promise<Kept> {
   const pglite = await PGlite.create({ ...PGLITE_OPTIONS, loadDataDir: await openAsBlob(inject('pglite').migrated) });
-  return { pglite, schema: await schemaOf(pglite), empty: await emptying(pglite) };
+  const rows: Rows = async (text) => (await pglite.query<never>(text)).rows;
+  return { pglite, rows, schema: await schemaOf(rows), empty: await emptying(rows) };
 }
 
 async function emptied(): Promise<Kept | undefined> {
   for (let next = kept.pop(); next; next = kept.pop()) {
-    const { pglite, schema, empty } = next;
-    const unchanged = await schemaOf(pglite).then(
+    const { pglite, rows, schema, empty } = next;
+    const unchanged = await schemaOf(rows).then(
       (now) => now === schema,
       () => false,
     );
     if (unchanged) {
-      await pglite.exec(empty);
+      // A checkpoint lets go of the log of what was written.
+      await pglite.exec(`${empty};\ncheckpoint`);
       return next;
     }
     await pglite.close();
   }
   return undefined;
-}
-
-// Whatever changes a schema writes or deletes a row of one of these. To empty a table only writes to pg_class.
-const CATALOGS = [
-  'pg_attribute',
-  'pg_attrdef',
-  'pg_constraint',
-  'pg_depend',
-  'pg_proc',
-  'pg_trigger',
-  'pg_type',
-  'pg_db_role_setting',
-];
-const SCHEMA = `select concat_ws(' ', ${CATALOGS.map((name) => `(select count(*) || ':' || max(xmin::text::bigint) from ${name})`)},
-  (select md5(string_agg(concat_ws(' ', oid, relname, reloptions), ',' order by oid)) from pg_class)) as schema`;
-
-async function schemaOf(pglite: PGlite): Promise<string> {
-  const { rows } = await pglite.query<{ schema: string }>(SCHEMA);
-  return rows[0]?.schema ?? '';
-}
-
-const TABLES = `select quote_ident(tablename) as name from pg_tables where schemaname = 'public'`;
-
-/** The script that makes the tables what they are now. */
-async function emptying(pglite: PGlite): Promise<string> {
-  const names = (await pglite.query<{ name: string }>(TABLES)).rows.map(({ name }) => name);
-  const inserts: string[] = [];
-  for (const name of names) {
-    const { rows } = await pglite.query<{ sql: string }>(
-      `select format('insert into ${name} select * from jsonb_populate_record(null::${name}, %L)', to_jsonb(t)) as sql from ${name} t`,
-    );
-    inserts.push(...rows.map(({ sql }) => sql));
-  }
-  // A checkpoint lets go of the log of what was written; what `analyze` found is of rows that are gone.
-  return [
-    `truncate ${names.join()} restart identity`,
-    ...inserts,
-    `delete from pg_statistic where starelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)`,
-    'checkpoint',
-  ].join(';\n');
 }
