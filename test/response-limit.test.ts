@@ -116,7 +116,7 @@ describe('JSON in pieces', () => {
         expect(await jsonWithin(value, bytes)).toBe(json);
         expect(await jsonWithin(value, bytes - 1 - (less % bytes))).toBeUndefined();
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { atEnd } from '../setup/at-end.ts';
+import { postgresUrl } from '../setup/database.ts';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import { type HttpAnswer, listen, type Sent } from '../setup/listener.ts';
 import { startServer } from '../setup/server.ts';
@@ -148,7 +149,7 @@ describe('messages of GraphQL', () => {
 });
 
 test('a gateway in production has all this by itself', async () => {
-  const production = await startServer({ NODE_ENV: 'production' });
+  const production = await startServer({ NODE_ENV: 'production', DATABASE_URL: await postgresUrl() });
   const first = await production.firstToken();
   const page = await fetch(production.url, { headers: { Accept: 'text/html' } });
   expect([page.status, page.headers.get('content-type')]).toEqual([401, 'application/json; charset=utf-8']);

@@ -12,7 +12,7 @@ import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { openEmbedded, PGLITE_OPTIONS } from '../../src/db/embedded.ts';
 import { openPostgres } from '../../src/db/postgres.ts';
-import { forgetRan, writeThere } from './ran.ts';
+import { forgetRan, writeMigrated, writeThere } from './ran.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -76,6 +76,7 @@ async function setupPGlite(project: TestProject): Promise<Teardown> {
     await dump(templates.migrated);
     await db.close();
     project.provide('pglite', templates);
+    writeMigrated(project.getProvidedContext().ran, templates.migrated);
     return remove;
   } catch (error) {
     await remove();

@@ -31,7 +31,10 @@ const server = new EmbeddedPostgres({
   // PostgreSQL does not run as root; in a container root is often the only user.
   createPostgresUser: process.getuid?.() === 0,
   // Not the collation "C": whatever must sort by code point has to say so itself.
-  initdbFlags: ['--encoding=UTF8', '--locale=C.UTF-8', '--locale-provider=icu', '--icu-locale=en-US'],
+  initdbFlags: [
+    ...['--encoding=UTF8', '--locale=C.UTF-8', '--locale-provider=icu', '--icu-locale=en-US'],
+    ...['--no-sync', '--no-data-checksums'],
+  ],
   postgresFlags: [
     ...['-c', 'listen_addresses=127.0.0.1'],
     ...['-c', 'unix_socket_directories='],
@@ -40,6 +43,8 @@ const server = new EmbeddedPostgres({
     // Its data need not survive a crash.
     ...['-c', 'fsync=off'],
     ...['-c', 'full_page_writes=off'],
+    // It would go through a hundred small databases again and again; tests that need statistics say `analyze`.
+    ...['-c', 'autovacuum=off'],
   ],
   onLog: () => {},
 });

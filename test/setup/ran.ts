@@ -21,6 +21,8 @@ export interface Ran {
   /** Test files that exist, and those that ran to their end, each with the database. */
   there: string[];
   done: string[];
+  /** The file with a migrated PGlite. */
+  migrated: string | undefined;
 }
 
 /** A test file on a database. */
@@ -29,7 +31,7 @@ interface RanFile {
   file: string;
 }
 
-type Line = { ran: RanStatement } | { there: RanFile } | { done: RanFile };
+type Line = { ran: RanStatement } | { there: RanFile } | { done: RanFile } | { migrated: string };
 
 const noted = new Set<string>();
 const unwritten: RanStatement[] = [];
@@ -60,6 +62,11 @@ export function writeThere(folder: string, kind: DatabaseKind, files: readonly s
   );
 }
 
+/** For the last check, which then needs not make one of its own. */
+export function writeMigrated(folder: string, migrated: string): void {
+  append(folder, [{ migrated }]);
+}
+
 /** After a test file. */
 export function writeRan(folder: string, kind: DatabaseKind, file: string): void {
   append(folder, [...unwritten.splice(0).map((statement) => ({ ran: statement })), { done: { kind, file } }]);
@@ -75,6 +82,7 @@ export function readRan(folder: string): Ran {
     statements: lines.flatMap((line) => ('ran' in line ? line.ran : [])),
     there: lines.flatMap((line) => ('there' in line ? nameOf(line.there) : [])),
     done: lines.flatMap((line) => ('done' in line ? nameOf(line.done) : [])),
+    migrated: lines.flatMap((line) => ('migrated' in line ? line.migrated : [])).at(-1),
   };
 }
 
