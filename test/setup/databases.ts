@@ -45,15 +45,28 @@ export interface PostgresServer {
 
 type Teardown = () => Promise<void>;
 
+type Server = Awaited<ReturnType<typeof startServer>>;
+
+/** Started beside what the setup of another project takes. */
+let starting: Promise<Server> | undefined;
+
 const TIMEOUTS = { statementTimeout: 60_000, transactionTimeout: 60_000 };
 
 export default async function setup(project: TestProject): Promise<Teardown> {
   const { databaseKind, ran } = project.getProvidedContext();
   writeThere(ran, databaseKind, (await project.globTestFiles()).testFiles);
+  const wanted = project.vitest.projects.some((each) => each.getProvidedContext().databaseKind === 'postgres');
+  if (wanted && !process.env['DATABASE_URL']) {
+    starting ??= startServer();
+    starting.catch(() => {}); // of the setup that waits for it
+  }
   const teardown = await (databaseKind === 'postgres' ? setupPostgres(project) : setupPGlite(project));
   return async () => {
     forgetRan(ran);
     await teardown();
+    // Perhaps no file of the project that it was started for was chosen.
+    const server = await starting?.catch(() => undefined);
+    await server?.stop();
   };
 }
 
@@ -85,7 +98,7 @@ async function setupPGlite(project: TestProject): Promise<Teardown> {
 }
 
 async function setupPostgres(project: TestProject): Promise<Teardown> {
-  const own = process.env['DATABASE_URL'] ? undefined : await startServer();
+  const own = await starting;
   const url = own?.url ?? (process.env['DATABASE_URL'] as string);
   const prefix = `rollcall_test_${randomBytes(5).toString('hex')}`;
   const template = `${prefix}_template`;

@@ -18,9 +18,9 @@ export type RanStatement = Pick<Statement, 'name' | 'text' | 'parameters' | 'col
 
 export interface Ran {
   statements: RanStatement[];
-  /** Test files that exist, and those that ran to their end, each with the database. */
+  /** Test files that exist, and those that were begun, each with the database. */
   there: string[];
-  done: string[];
+  begun: string[];
   /** The file with a migrated PGlite. */
   migrated: string | undefined;
 }
@@ -31,7 +31,7 @@ interface RanFile {
   file: string;
 }
 
-type Line = { ran: RanStatement } | { there: RanFile } | { done: RanFile } | { migrated: string };
+type Line = { ran: RanStatement } | { there: RanFile } | { begun: RanFile } | { migrated: string };
 
 const noted = new Set<string>();
 const unwritten: RanStatement[] = [];
@@ -67,21 +67,29 @@ export function writeMigrated(folder: string, migrated: string): void {
   append(folder, [{ migrated }]);
 }
 
+/** Before a test file. */
+export function writeBegun(folder: string, kind: DatabaseKind, file: string): void {
+  append(folder, [{ begun: { kind, file } }]);
+}
+
 /** After a test file. */
-export function writeRan(folder: string, kind: DatabaseKind, file: string): void {
-  append(folder, [...unwritten.splice(0).map((statement) => ({ ran: statement })), { done: { kind, file } }]);
+export function writeRan(folder: string): void {
+  append(
+    folder,
+    unwritten.splice(0).map((statement) => ({ ran: statement })),
+  );
 }
 
 /** Reads what all processes wrote. */
 export function readRan(folder: string): Ran {
   const files = existsSync(folder) ? readdirSync(folder) : [];
-  const texts = files.flatMap((file) => readFileSync(join(folder, file), 'utf8').trim().split('\n'));
+  const texts = files.flatMap((file) => readFileSync(join(folder, file), 'utf8').split('\n')).filter((text) => text !== '');
   const lines = texts.map((text): Line => JSON.parse(text));
   const nameOf = ({ kind, file }: RanFile) => `${file} on ${kind}`;
   return {
     statements: lines.flatMap((line) => ('ran' in line ? line.ran : [])),
     there: lines.flatMap((line) => ('there' in line ? nameOf(line.there) : [])),
-    done: lines.flatMap((line) => ('done' in line ? nameOf(line.done) : [])),
+    begun: lines.flatMap((line) => ('begun' in line ? nameOf(line.begun) : [])),
     migrated: lines.flatMap((line) => ('migrated' in line ? line.migrated : [])).at(-1),
   };
 }
