@@ -14,12 +14,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
  * Everything else runs on PostgreSQL alone, which needs less of the processor: what is refused before a statement runs, rules
  * that are applied to rows after they were read, the shape of answers, transports, limits, and how many statements something
  * takes. So a new file runs there. If it has a statement, or a form of one, that runs nowhere on PGlite, `test/last` names it:
- * then the file, or a smaller one with what needs the statement, belongs here.
+ * then the file belongs here, or what needs the statement does in one that is (`test/statement-forms.test.ts`).
  */
 const BOTH_DATABASES = [
   // Orders, filters, pages and their cursors; what statements decide that have the rules in them.
   'test/{lists-groups,lists-groups-filter,lists-members,reads,reads-access,history}.test.ts',
-  'test/{allowed,decisions,decisions-generated,permissions,routing,routing-turns,turns-generated}.test.ts',
+  'test/{statement-forms,allowed,decisions,decisions-generated,permissions,routing,routing-turns,turns-generated}.test.ts',
   // Writes whole: every operation by both endpoints, generated ones; batches; every plain setting; what a group leaves.
   'test/{group-edit-bulk,plain-settings,group-del}.test.ts',
   'test/ops/{equivalence,round-trip}.test.ts',
@@ -31,7 +31,7 @@ const BOTH_DATABASES = [
   'test/{accounts,app-process,apps,tokens,users}.test.ts',
   // The database's clock.
   'test/{group-set-validity,routing-activity}.test.ts',
-  'test/watching/{clock,expiry}.test.ts',
+  'test/watching/{clock,expiry,permission-changes}.test.ts',
   // The log's order, its end, and snapshots beside writers, where one database has one connection for all.
   'test/watching/{big-snapshot,history-lost,memberships,pruned-meanwhile}.test.ts',
   'test/watching/promise-{01-records,02-order,04-snapshot,05-read-your-writes,07-too-old}.test.ts',

@@ -40,10 +40,12 @@ test('of every family a form ran on both databases', () => {
   expect(neverRan(names, ({ family = '' }) => family)).toEqual([]);
 });
 
-// A form that only chance brings about, in a generated list, may be missing on one of them.
+/** In the text of a history are the kinds of records whose data is selected: any of them alike. */
+const formOf = ({ name }: RanStatement) => name.replace(/^(history)_\d+/, '$1_kinds');
+
 test('every form of a statement ran on both databases', () => {
-  const forms = ran.filter(({ family }) => family).map(({ name }) => [name] as const);
-  expect([...new Set(neverRan(forms, ({ name }) => name))]).toEqual([]);
+  const forms = ran.filter(({ family }) => family).map((statement) => [formOf(statement)] as const);
+  expect([...new Set(neverRan(forms, formOf))]).toEqual([]);
 });
 
 test('no statement ran that is not registered, nor one on a database that it is not for', () => {
