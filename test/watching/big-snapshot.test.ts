@@ -56,6 +56,8 @@ test.each(TRANSPORTS)(
     const cut = watchOver(transport, server, caller.token, QUERY, { gid, snapshot: true });
     await cut.until(() => pages(cut).length >= 5);
     await cut.stop();
+    const atCut = written;
+    await until(() => written > atCut + 1);
     // What it has of the snapshot when it goes, however much was on the way.
     const part = cut.events.slice(0, 5);
     const whole = watchOver(transport, server, caller.token, QUERY, { gid, snapshot: true });
