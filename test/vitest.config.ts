@@ -21,7 +21,7 @@ const BOTH_DATABASES = [
   'test/{lists-groups,lists-groups-filter,lists-members,reads,reads-access,history}.test.ts',
   'test/{statement-forms,allowed,decisions,decisions-generated,permissions,routing,routing-turns,turns-generated}.test.ts',
   // Writes whole: every operation by both endpoints, generated ones; batches; every plain setting; what a group leaves.
-  'test/{group-edit-bulk,plain-settings,group-del}.test.ts',
+  'test/{group-edit-bulk,plain-settings,group-del,recorded-types}.test.ts',
   'test/ops/{equivalence,round-trip}.test.ts',
   // Transactions, retries, what waits for what.
   'test/{idempotency,idempotency-keys,lost-answer,routing-retries,transactions}.test.ts',
@@ -33,7 +33,8 @@ const BOTH_DATABASES = [
   'test/{group-set-validity,routing-activity}.test.ts',
   'test/watching/{clock,expiry,permission-changes}.test.ts',
   // The log's order, its end, and snapshots beside writers, where one database has one connection for all.
-  'test/watching/{big-snapshot,history-lost,memberships,pruned-meanwhile}.test.ts',
+  'test/watching/{big-snapshot,history-lost,memberships,membership-watchers,pruned-meanwhile,snapshot-entries}.test.ts',
+  'test/watching/watchers-generated.test.ts',
   'test/watching/promise-{01-records,02-order,04-snapshot,05-read-your-writes,07-too-old}.test.ts',
   'test/ops/watching.test.ts',
 ];
