@@ -207,6 +207,7 @@ test(`generated user ops and their mutations leave equal users, groups, members 
     expect(await tables(left, since)).toEqual(await tables(right, since));
     expect(await listed(left)).toEqual(await listed(right));
   });
-  await fc.assert(property, { seed: SEED, numRuns: RUNS });
+  // What is refused comes up too seldom by itself.
+  await fc.assert(property, { seed: SEED, numRuns: RUNS, examples: [[[{ op: 'userdel', address: 'a,b' }]]] });
   expect(codes).toEqual(new Set([undefined, 'BADPARA']));
 }, 120_000);
