@@ -66,6 +66,8 @@ export type IntrospectionMode = (typeof INTROSPECTION_MODES)[number];
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** Of a rate: there is no limit. */
+const OFF = Number.POSITIVE_INFINITY;
 
 /** What callers may take of a gateway: of each limit its setting, default and unit. README's table has what each means. */
 export const LIMIT_SETTINGS = {
@@ -91,19 +93,28 @@ export const LIMIT_SETTINGS = {
   clientBacklog: { name: 'CLIENT_BACKLOG', size: 4 * MIB },
   allBacklog: { name: 'ALL_BACKLOG', size: 256 * MIB },
   keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
+  userRate: { name: 'USER_RATE', rate: 100 },
+  appRate: { name: 'APP_RATE', rate: OFF },
+  userConcurrency: { name: 'USER_CONCURRENCY', count: 16 },
+  appConcurrency: { name: 'APP_CONCURRENCY', count: 256 },
+  waitingOperations: { name: 'WAITING_OPERATIONS', count: 10_000 },
+  turnWait: { name: 'TURN_WAIT', seconds: 10 },
+  lagLimit: { name: 'LAG_LIMIT', seconds: 0.25 },
+  wrongTokens: { name: 'WRONG_TOKENS', count: 20 },
 } as const satisfies Record<string, LimitSetting>;
 
-type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number });
+type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number } | { rate: number });
 
 /** The limits as they are when nothing is set. */
 export const DEFAULT_LIMITS = Object.fromEntries(
   Object.entries<LimitSetting>(LIMIT_SETTINGS).map(([key, setting]) => {
     if ('seconds' in setting) return [key, setting.seconds * 1000];
+    if ('rate' in setting) return [key, setting.rate];
     return [key, 'size' in setting ? setting.size : setting.count];
   }),
 ) as Limits;
 
-/** Sizes in bytes, times in milliseconds. */
+/** Sizes in bytes, times in milliseconds, rates in points a second. */
 export type Limits = Record<keyof typeof LIMIT_SETTINGS, number>;
 
 /** A setting has an invalid value. The message names it and says what is allowed. */
@@ -200,7 +211,17 @@ class Settings {
   limit(setting: LimitSetting): number {
     if ('size' in setting) return this.size(setting.name, setting.size);
     if ('seconds' in setting) return this.milliseconds(setting.name, setting.seconds);
+    if ('rate' in setting) return this.rate(setting.name, setting.rate);
     return this.integer(setting.name, setting.count, 1, 1_000_000);
+  }
+
+  /** @returns points a second; infinity: off */
+  rate(name: string, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (value === 'off') return OFF;
+    const rate = /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;
+    return rate >= 1 && rate <= 1_000_000 ? rate : this.fail(name, 'a whole number from 1 to 1000000, or off');
   }
 
   cidrs(name: string): string[] | undefined {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { Authenticator } from './access/tokens.ts';
+import type { Viewer } from './access/viewer.ts';
 import { type HubOptions, WatchHub } from './changes/streams/hub.ts';
 import { type Config, DEFAULT_LIMITS, type Limits, OPERATION_LIMITS } from './config.ts';
 import type { Database } from './db/client.ts';
@@ -11,6 +12,9 @@ import { createGraphQLEndpoint } from './http/graphql-endpoint.ts';
 import { createHealth, createReadiness } from './http/health.ts';
 import { createNotFound } from './http/not-found.ts';
 import { createOpEndpoint } from './http/op-endpoint.ts';
+import { OwnBuckets } from './http/rates/buckets.ts';
+import { Gate } from './http/rates/gate.ts';
+import { SharedBuckets } from './http/rates/shared-buckets.ts';
 import { createRouter } from './http/router.ts';
 import { createServers, type Servers } from './http/server.ts';
 import { Strangers } from './http/strangers.ts';
@@ -22,7 +26,7 @@ export interface GatewayDeps {
   db: Database;
   log: Logger;
   config: Pick<Config, 'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'opEndpoint' | 'production'> &
-    Partial<typeof OPERATION_LIMITS & Limits & Pick<Config, 'trustedProxies'>> & {
+    Partial<typeof OPERATION_LIMITS & Limits & Pick<Config, 'trustedProxies' | 'hintsUrl'>> & {
       watching?: Pick<HubOptions, 'pollInterval' | 'checkpointInterval' | 'hints'> & Pick<WebSocketOptions, 'pingInterval'>;
     };
 }
@@ -39,12 +43,15 @@ export function createGateway({ db, log, config: given }: GatewayDeps): Gateway 
   authenticator.start();
   // The revocation is committed, so a failure here does no harm: the counter is read again soon.
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
-  const hub = new WatchHub({ db, log, limits: config, ...config.watching });
+  const { hintsUrl } = config;
+  const gate = new Gate(config, hintsUrl && hintsUrl !== 'off' ? new SharedBuckets(hintsUrl, log) : new OwnBuckets(), log);
+  const chargeSnapshot = (viewer: Viewer, points: number) => gate.charge(viewer, points);
+  const hub = new WatchHub({ db, log, limits: config, chargeSnapshot, ...config.watching });
   const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
   const told = errorTexts(!config.production);
   const bodies = new Bodies(config, config.bodyLimit);
   const strangers = new Strangers(createAddresses(config.trustedProxies), config.strangers);
-  const shared = { db, log, config, hub, bodies, strangers, authenticate, told, mask: maskErrors(log, told) };
+  const shared = { db, log, config, hub, gate, bodies, strangers, authenticate, told, mask: maskErrors(log, told) };
   const graphql = createGraphQLEndpoint(shared);
   const { fetch, listener } = createRouter(
     {
@@ -67,6 +74,7 @@ export function createGateway({ db, log, config: given }: GatewayDeps): Gateway 
     }),
     close() {
       unsubscribe();
+      gate.close();
       return authenticator.close();
     },
   };

@@ -19,6 +19,8 @@ export interface Incoming {
   header(name: string): string;
   /** The whole body, to be read once, as the body of nobody known; throws what `Bodies` throws. */
   readBody: (bodies: Bodies, limit: number) => Promise<Buffer>;
+  /** Tells when its client has gone; to be asked only by who waits. */
+  gone: () => AbortSignal;
 }
 
 export interface Answer {
@@ -57,6 +59,7 @@ export function createEndpoint(answerTo: Answerer, { linger, known }: EndpointOp
         header: (name) => sent.get(name) ?? '',
         readBody: async (bodies, limit) =>
           body ? bodies.read(body, { limit, contentLength: sent.get('content-length'), token: undefined }) : Buffer.alloc(0),
+        gone: () => request.signal,
       });
       return new Response(method === 'HEAD' ? null : answer, { status, headers });
     },
@@ -84,6 +87,7 @@ async function handle(
         reads = true;
         return bodies.read(bodyOf(req), { limit, contentLength: headers['content-length'], token: undefined });
       },
+      gone: () => closing(res),
     });
   } catch (error) {
     if (req.destroyed && !req.complete) return; // the client is gone
@@ -93,6 +97,13 @@ async function handle(
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
   if (reads) endAfterBody(req, res, linger);
   else res.end();
+}
+
+function closing(res: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  if (res.closed) controller.abort();
+  else res.once('close', () => controller.abort());
+  return controller.signal;
 }
 
 /** The connection is still needed when a body is not read to its end. */

@@ -11,6 +11,7 @@ import { schema } from '../graphql/schema.ts';
 import type { Bodies } from './bodies.ts';
 import type { Endpoint } from './endpoint.ts';
 import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
+import type { Gate } from './rates/gate.ts';
 import { currentRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
@@ -20,6 +21,7 @@ import { useErrorTexts } from './yoga/error-texts.ts';
 import { useIntrospection } from './yoga/introspection.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
+import { useRates } from './yoga/rates.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
 import { useSubscriptionRoot } from './yoga/subscription-root.ts';
@@ -35,6 +37,7 @@ export interface GraphQLDeps {
   >;
   bodies: Bodies;
   strangers: Strangers;
+  gate: Gate;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
   mask: (error: unknown) => GraphQLError;
@@ -69,7 +72,7 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
 }
 
 function createYogaServer(
-  { db, log, hub, config, bodies, authenticate, mask, told, strangers }: GraphQLDeps,
+  { db, log, hub, config, bodies, authenticate, mask, told, strangers, gate }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
   return createYoga({
@@ -100,6 +103,7 @@ function createYogaServer(
       useDocumentSize(config),
       usePrice(config),
       useSubscriptionRoot(),
+      useRates(gate, mask),
       useVariableIssues(),
       useServerSentEvents(mask, eventStreams),
     ],

@@ -51,6 +51,8 @@ interface Extra extends Record<PropertyKey, unknown> {
   unguard?: () => void;
   /** Leaves the place among the token's sockets. */
   leave?: () => void;
+  /** Aborted with the socket; made when something waits. */
+  gone?: AbortController;
   /** Whether connection_init came. */
   greeted: boolean;
   /** How many operations run or have unsent results, and how many were refused in a row. */
@@ -88,6 +90,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
     onClose: ({ extra }) => {
       extra.unguard?.();
       extra.leave?.();
+      extra.gone?.abort();
     },
     onSubscribe: ({ extra }, id, params) => beginOperation(options, extra, id, params),
     onComplete: ({ extra }) => {
@@ -199,16 +202,17 @@ interface Prepared extends ExecutionArgs {
 /** @throws errors of the database, and GraphQLErrors of the parser and the plugins */
 async function prepare(
   { yoga, authenticate }: WebSocketOptions,
-  { authorization, socket }: Extra,
+  extra: Extra,
   params: SubscribePayload,
 ): Promise<Prepared | GraphQLError[]> {
+  const { authorization, socket } = extra;
   const viewer = await authenticate(authorization);
   if (!viewer) {
     socket.close(FORBIDDEN, 'Forbidden');
     return [new GraphQLError('The token is not valid any more', { extensions: { code: 'UNAUTHENTICATED' } })];
   }
   const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
-  requestState(request).viewer = viewer;
+  Object.assign(requestState(request), { viewer, gone: () => closing(extra) });
   const enveloped = yoga.getEnveloped({ request, params });
   const document: ExecutionArgs['document'] = enveloped.parse(params.query);
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];
@@ -223,6 +227,12 @@ async function prepare(
     contextValue: await enveloped.contextFactory(),
     run: { execute: enveloped.execute, subscribe: enveloped.subscribe },
   };
+}
+
+function closing(extra: Extra): AbortSignal {
+  extra.gone ??= new AbortController();
+  if (extra.socket.readyState > extra.socket.OPEN) extra.gone.abort();
+  return extra.gone.signal;
 }
 
 /** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */

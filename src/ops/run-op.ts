@@ -2,6 +2,7 @@ import type { Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
 import { ENVELOPE, parameterAt, readField } from './fields.ts';
+import type { OpCost } from './price.ts';
 import { OPS, requireScopes } from './table.ts';
 import { readWire, type Wire } from './wire.ts';
 
@@ -11,6 +12,8 @@ export interface OpDeps {
   tokenInQuery: boolean;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
+  /** Waits until an op of this cost may run, and gives what is to be called when it is over. */
+  enter: (viewer: Viewer, cost: OpCost) => Promise<() => void>;
 }
 
 /** What came of a request, and what is known of it as far as it could be read. */
@@ -75,7 +78,23 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   if (viewer.address !== null) throw new OpError('AUTHFAIL', 'The token is a user’s; ops need the token of an application.');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
-  return op.run({ db, viewer }, wire);
+  return withTurn(deps.enter, viewer, (enter) => op.run({ viewer, begin: async (cost) => (await enter(cost), db) }, wire));
+}
+
+/** Runs what enters by itself, once it knows its cost, and leaves for it. */
+async function withTurn<T>(
+  enter: OpDeps['enter'],
+  viewer: Viewer,
+  run: (enter: (cost: OpCost) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  let leave: (() => void) | undefined;
+  try {
+    return await run(async (cost) => {
+      leave = await enter(viewer, cost);
+    });
+  } finally {
+    leave?.();
+  }
 }
 
 /** The id to be echoed; one that cannot be read is refused after the op is known to be one. */

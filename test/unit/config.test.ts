@@ -53,12 +53,18 @@ test('every setting has a default', () => {
 
 test("README's table has every limit with its default", () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  for (const [key, setting] of Object.entries<{ name: string; size?: number; seconds?: number; count?: number }>(
-    LIMIT_SETTINGS,
-  )) {
-    const { name, size = 0, seconds, count } = setting;
+  interface Setting {
+    name: string;
+    size?: number;
+    seconds?: number;
+    count?: number;
+    rate?: number;
+  }
+  for (const [key, setting] of Object.entries<Setting>(LIMIT_SETTINGS)) {
+    const { name, size = 0, seconds, count, rate } = setting;
     const unit = size >= MIB ? `${size / MIB} MiB` : `${size / 1024} KiB`;
-    const written = seconds ?? count?.toLocaleString('en') ?? unit;
+    const perSecond = rate === Number.POSITIVE_INFINITY ? 'off' : rate;
+    const written = seconds ?? perSecond ?? count?.toLocaleString('en') ?? unit;
     expect(readme).toMatch(new RegExp(`^\\| \`${name}\` \\| ${written} \\| \\S`, 'm'));
     const [given, taken] = size ? ['5 KiB', 5120] : seconds === undefined ? ['7', 7] : ['7', 7000];
     expect(readConfig({ [name]: given })).toMatchObject({ [key]: taken });

@@ -139,7 +139,7 @@ class MembershipStream {
     else {
       const shown = snapshot || after != null;
       const rows = this.#present();
-      for await (const row of shown ? this.#hub.snapshots.read(this.#subscriber, rows) : rows) {
+      for await (const row of shown ? this.#hub.snapshots.read(this.#subscriber, rows, () => 1) : rows) {
         if (shown) yield this.#event('JOINED', row.gid, memberOf(this.#args.address, row), row.at, null);
         if (this.#subscriber.checkEnd()) return;
       }

@@ -4,10 +4,11 @@ import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../access/viewer.ts';
 import { unauthenticated } from '../../graphql/errors.ts';
 import { closeAfter } from '../end-after-body.ts';
+import type { Cost, Entrant } from '../rates/gate.ts';
 
-/** What the plugins know of a request before its context is made. */
-export interface RequestState {
-  viewer: Viewer | null;
+/** What the plugins know of a request before its context is made; and of its operation, once it was priced. */
+export interface RequestState extends Entrant {
+  price?: Cost;
 }
 
 const states = new WeakMap<Request, RequestState>();

@@ -3,6 +3,7 @@ import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { limitExceeded } from '../../graphql/limits.ts';
 import { type OperationLimits, type Price, priceOf, refusalOf } from '../../graphql/price/price.ts';
 import { jsonWithin } from '../json-within.ts';
+import { requestState } from './authentication.ts';
 
 /** With the value 1 an answer has its price in its extensions, a refusal too. */
 export const COST_HEADER = 'X-Rollcall-Cost';
@@ -27,6 +28,8 @@ interface Answered {
 export function usePrice({ responseLimit, ...limits }: PriceLimits): Plugin {
   function begin(args: ExecutionArgs) {
     const price = priceOf(args);
+    const { request } = args.contextValue as { request?: Request };
+    if (price && request) requestState(request).price = price;
     const shown = price && wantsCost(args) ? price : undefined;
     const error = price && refusalOf(price, limits);
     return { refused: error && withCost(shown, { errors: [error] }), shown, mayBeLarge: price && price.bytes > responseLimit };

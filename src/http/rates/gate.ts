@@ -1,0 +1,116 @@
+import type { Logger } from 'pino';
+import { tokenKey, type Viewer } from '../../access/viewer.ts';
+import type { Limits } from '../../config.ts';
+import { OverloadedError, RateLimitedError } from '../../model/errors.ts';
+import { BURST_SECONDS, type Policy, type Taken } from './bucket.ts';
+import type { Buckets } from './buckets.ts';
+import { Pressure } from './pressure.ts';
+import { Turns } from './turns.ts';
+
+/** What an operation costs, known before it runs. */
+export interface Cost {
+  points: number;
+  fields: number;
+}
+
+/** Who wants an operation to run. */
+export interface Entrant {
+  /** null: nobody known, who may ask for the schema. */
+  viewer: Viewer | null;
+  /** What is left of the points of its token; set by the gate, where a limit applies. */
+  rate?: Standing;
+  /** The end of the client, after which nothing has to wait. */
+  gone?: () => AbortSignal | undefined;
+}
+
+/** How a token stands with its points. */
+export interface Standing extends Taken {
+  policy: Policy;
+}
+
+export type GateLimits = Pick<
+  Limits,
+  'userRate' | 'appRate' | 'userConcurrency' | 'appConcurrency' | 'waitingOperations' | 'turnWait' | 'lagLimit'
+>;
+
+/** An operation of at most so many fields is small: it runs whatever the event loop's lag. */
+const SMALL = 1_000;
+
+/**
+ * Where it is decided whether an operation may run now, by whichever entrance it came: the gateway keeps up, the token has the
+ * points, and it is its turn.
+ */
+export class Gate {
+  readonly #limits: GateLimits;
+  readonly #buckets: Buckets;
+  readonly #turns: Turns;
+  readonly #pressure: Pressure;
+  readonly #user: Policy | undefined;
+  readonly #app: Policy | undefined;
+
+  constructor(limits: GateLimits, buckets: Buckets, log: Logger) {
+    this.#limits = limits;
+    this.#buckets = buckets;
+    this.#turns = new Turns({ most: limits.waitingOperations, within: limits.turnWait });
+    this.#pressure = new Pressure(limits.lagLimit, log);
+    this.#user = policyOf('user', limits.userRate);
+    this.#app = policyOf('app', limits.appRate);
+  }
+
+  /**
+   * Takes an operation's points and waits for its turn. Gives what is to be called when it is over.
+   * @throws RateLimitedError, OverloadedError; nothing has run
+   */
+  async enter(entrant: Entrant, { points, fields }: Cost): Promise<() => void> {
+    const { viewer } = entrant;
+    const key = viewer ? tokenKey(viewer) : '';
+    const limit = viewer && viewer.address === null ? this.#limits.appConcurrency : this.#limits.userConcurrency;
+    if (fields > SMALL && this.#pressure.high) {
+      this.#pressure.refused();
+      throw new OverloadedError('The gateway does not keep up; for now only small operations run');
+    }
+    this.#turns.check(key, limit); // before anything is taken
+    const policy = viewer && this.#policyOf(viewer);
+    if (policy) {
+      const asked = this.#buckets.take(key, policy, points);
+      const { wait, left } = asked instanceof Promise ? await asked : asked;
+      entrant.rate = { wait, left, policy };
+      if (wait > 0) throw tooFast(wait);
+    }
+    return this.#turns.enter(key, limit, fields, entrant.gone);
+  }
+
+  /** Takes points that were used already. Gives in how many milliseconds the token is out of debt; 0: it is in none. */
+  async charge(viewer: Viewer, points: number): Promise<number> {
+    const policy = this.#policyOf(viewer);
+    return policy && points > 0 ? (await this.#buckets.charge(tokenKey(viewer), policy, points)).wait : 0;
+  }
+
+  close(): void {
+    this.#pressure.close();
+    this.#buckets.close();
+  }
+
+  #policyOf({ address }: Viewer): Policy | undefined {
+    return address === null ? this.#app : this.#user;
+  }
+}
+
+function policyOf(name: Policy['name'], rate: number): Policy | undefined {
+  return Number.isFinite(rate) ? { name, rate, burst: rate * BURST_SECONDS } : undefined;
+}
+
+function tooFast(wait: number): RateLimitedError {
+  return new RateLimitedError('The token has used up its points', wait / 1000);
+}
+
+/** The fields of the IETF's draft-ietf-httpapi-ratelimit-headers that tell a client how it stands; none where no limit applies. */
+export function rateFields(standing: Standing | undefined): [name: string, value: string][] {
+  if (!standing) return [];
+  const { policy, left } = standing;
+  const until = left < 1 ? Math.max(1, Math.ceil((1 - left) / policy.rate)) : 1;
+  return [
+    ['RateLimit-Policy', `"${policy.name}";q=${policy.burst};w=${BURST_SECONDS}`],
+    ['RateLimit', `"${policy.name}";r=${Math.max(0, Math.floor(left))};t=${until}`],
+  ];
+}

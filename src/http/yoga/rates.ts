@@ -1,0 +1,43 @@
+import type { ExecutionArgs } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { type Gate, rateFields } from '../rates/gate.ts';
+import { requestState } from './authentication.ts';
+
+type Run<Result> = (args: ExecutionArgs) => Promise<Result> | Result;
+
+/**
+ * Has an operation run when the gate lets it, by whatever transport; a subscription has to be let in to start, not to stay open.
+ * What other plugins refused never comes to it. Answers say how the token stands.
+ */
+export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
+  function gated<Result>(run: Run<Result>): Run<Result> {
+    return async (args) => {
+      const { request } = args.contextValue as { request: Request };
+      const state = requestState(request);
+      const { price = { points: 1, fields: 0 } } = state;
+      state.gone ??= () => request.signal;
+      let leave: () => void;
+      try {
+        leave = await gate.enter(state, price);
+      } catch (error) {
+        return { errors: [mask(error)] } as Result;
+      }
+      try {
+        return await run(args);
+      } finally {
+        leave();
+      }
+    };
+  }
+  return {
+    onExecute({ executeFn, setExecuteFn }) {
+      setExecuteFn(gated(executeFn as Run<unknown>));
+    },
+    onSubscribe({ subscribeFn, setSubscribeFn }) {
+      setSubscribeFn(gated(subscribeFn as Run<unknown>));
+    },
+    onResponse({ request, response }) {
+      for (const field of rateFields(requestState(request).rate)) response.headers.set(...field);
+    },
+  };
+}
