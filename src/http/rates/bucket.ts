@@ -24,6 +24,9 @@ export interface Bucket {
   at: number;
 }
 
+/** Points that rounding may make of none. */
+const NOTHING = 1e-6;
+
 export const emptyBucket = (now: number): Bucket => ({ used: 0, at: now });
 
 /**
@@ -33,7 +36,7 @@ export const emptyBucket = (now: number): Bucket => ({ used: 0, at: now });
 export function take(bucket: Bucket, { rate, burst }: Policy, points: number, now: number): Taken {
   drain(bucket, rate, now);
   const lacking = bucket.used + Math.min(points, burst) - burst;
-  if (lacking > 0) return { wait: Math.ceil((lacking / rate) * 1000), left: burst - bucket.used };
+  if (lacking > NOTHING) return { wait: msFor(lacking, rate), left: burst - bucket.used };
   bucket.used += points;
   return { wait: 0, left: burst - bucket.used };
 }
@@ -43,7 +46,11 @@ export function charge(bucket: Bucket, { rate, burst }: Policy, points: number, 
   drain(bucket, rate, now);
   bucket.used += points;
   const debt = bucket.used - burst;
-  return { wait: debt > 0 ? Math.ceil((debt / rate) * 1000) : 0, left: -debt };
+  return { wait: debt > NOTHING ? msFor(debt, rate) : 0, left: -debt };
+}
+
+function msFor(points: number, rate: number): number {
+  return Math.max(1, Math.ceil((points / rate) * 1000 - NOTHING));
 }
 
 function drain(bucket: Bucket, rate: number, now: number): void {

@@ -20,14 +20,14 @@ local bucket = redis.call('HMGET', KEYS[1], 'used', 'at')
 local used = math.max(0, (tonumber(bucket[1]) or 0) - math.max(0, now - (tonumber(bucket[2]) or now)) * rate)
 local charged = ARGV[4] == '1'
 local lacking = used + math.min(points, burst) - burst
-local taken = charged or lacking <= 0
+local taken = charged or lacking <= 1e-6
 if taken then used = used + points end
 if charged then lacking = used - burst end
 redis.call('HSET', KEYS[1], 'used', string.format('%.6f', used), 'at', string.format('%.3f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil(used / rate) + 1)
 local wait = 0
-if lacking > 0 then wait = math.ceil(lacking / rate) end
-return { wait, math.floor(burst - used) }
+if lacking > 1e-6 then wait = math.max(1, math.ceil(lacking / rate - 1e-6)) end
+return { wait, math.floor(burst - used + 1e-6) }
 `;
 
 type Script = (key: string, rate: number, burst: number, points: number, charged: 0 | 1) => Promise<[wait: number, left: number]>;
