@@ -78,20 +78,13 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   if (viewer.address !== null) throw new OpError('AUTHFAIL', 'The token is a user’s; ops need the token of an application.');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
-  return withTurn(deps.enter, viewer, (enter) => op.run({ viewer, begin: async (cost) => (await enter(cost), db) }, wire));
-}
-
-/** Runs what enters by itself, once it knows its cost, and leaves for it. */
-async function withTurn<T>(
-  enter: OpDeps['enter'],
-  viewer: Viewer,
-  run: (enter: (cost: OpCost) => Promise<void>) => Promise<T>,
-): Promise<T> {
   let leave: (() => void) | undefined;
+  const begin = async (cost: OpCost) => {
+    leave = await deps.enter(viewer, cost);
+    return db;
+  };
   try {
-    return await run(async (cost) => {
-      leave = await enter(viewer, cost);
-    });
+    return await op.run({ viewer, begin }, wire);
   } finally {
     leave?.();
   }
