@@ -101,6 +101,7 @@ export const LIMIT_SETTINGS = {
   turnWait: { name: 'TURN_WAIT', seconds: 10 },
   lagLimit: { name: 'LAG_LIMIT', seconds: 0.25 },
   wrongTokens: { name: 'WRONG_TOKENS', count: 20 },
+  wrongTokenLookups: { name: 'WRONG_TOKEN_LOOKUPS', count: 5 },
 } as const satisfies Record<string, LimitSetting>;
 
 type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number } | { rate: number });

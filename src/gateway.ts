@@ -19,6 +19,7 @@ import { createRouter } from './http/router.ts';
 import { createServers, type Servers } from './http/server.ts';
 import { Strangers } from './http/strangers.ts';
 import type { WebSocketOptions } from './http/websocket.ts';
+import type { Authenticate } from './http/yoga/authentication.ts';
 import { errorTexts } from './http/yoga/error-texts.ts';
 import { maskErrors } from './http/yoga/masking.ts';
 
@@ -39,7 +40,8 @@ export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
 
 export function createGateway({ db, log, config: given }: GatewayDeps): Gateway {
   const config = { ...OPERATION_LIMITS, ...DEFAULT_LIMITS, ...given };
-  const authenticator = new Authenticator(db, (error) => log.warn({ err: error }, 'could not read whether tokens were revoked'));
+  const onError = (err: unknown) => log.warn({ err }, 'could not read whether tokens were revoked');
+  const authenticator = new Authenticator(db, onError, config);
   authenticator.start();
   // The revocation is committed, so a failure here does no harm: the counter is read again soon.
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));
@@ -47,7 +49,7 @@ export function createGateway({ db, log, config: given }: GatewayDeps): Gateway 
   const gate = new Gate(config, hintsUrl && hintsUrl !== 'off' ? new SharedBuckets(hintsUrl, log) : new OwnBuckets(), log);
   const chargeSnapshot = (viewer: Viewer, points: number) => gate.charge(viewer, points);
   const hub = new WatchHub({ db, log, limits: config, chargeSnapshot, ...config.watching });
-  const authenticate = (authorization: string | null | undefined) => authenticator.authenticate(authorization);
+  const authenticate: Authenticate = (authorization, address) => authenticator.authenticate(authorization, address);
   const told = errorTexts(!config.production);
   const bodies = new Bodies(config, config.bodyLimit);
   const strangers = new Strangers(createAddresses(config.trustedProxies), config.strangers);

@@ -21,6 +21,8 @@ const ONE_DATABASE = [
   'test/ops/{errors,fuzz,quirks,styles,transport}.test.ts',
   // How WebSocket and server-sent events carry streams.
   'test/watching/{sockets,transports}.test.ts',
+  // How much a token may send, and when it is its turn.
+  'test/server/{rates,shared-rates,concurrency,shedding}.test.ts',
   // Programs and pages that speak to a gateway.
   'test/{examples,examples-decisions,readme,watch-example}.test.ts',
   'test/ops/examples.test.ts',

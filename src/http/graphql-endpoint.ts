@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http';
 import type { GraphQLError } from 'graphql';
 import { createYoga } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
@@ -14,7 +13,7 @@ import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
 import type { Gate } from './rates/gate.ts';
 import { currentRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
-import { requestState, useAuthentication } from './yoga/authentication.ts';
+import { type Authenticate, requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
@@ -38,8 +37,7 @@ export interface GraphQLDeps {
   bodies: Bodies;
   strangers: Strangers;
   gate: Gate;
-  /** The viewer of an Authorization header's value. */
-  authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
+  authenticate: Authenticate;
   mask: (error: unknown) => GraphQLError;
   /** What callers are told of an error of GraphQL. */
   told: (error: GraphQLError) => GraphQLError;
@@ -96,7 +94,7 @@ function createYogaServer(
     plugins: [
       useLogging(log),
       useCors(config.allowedOrigins),
-      useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
+      useAuthentication(authenticate, config.production, strangers),
       useRequestBody(bodies, config.bodyLimit),
       useIntrospection(config.introspection),
       useErrorTexts(told),

@@ -11,10 +11,12 @@ import { type Entrant, type Gate, rateFields } from './rates/gate.ts';
 import { currentRequestId } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 import type { Strangers } from './strangers.ts';
+import type { Authenticate } from './yoga/authentication.ts';
 
-export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery' | 'enter'> {
+export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery' | 'enter' | 'authenticate'> {
   log: Logger;
   gate: Gate;
+  authenticate: Authenticate;
   /** BODY_LIMIT, in bytes; the endpoint's own limit also applies. */
   config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
   bodies: Bodies;
@@ -32,17 +34,26 @@ const HEADERS = { ...ANY_ORIGIN, 'Access-Control-Expose-Headers': EXPOSED_HEADER
 const PREFLIGHT = { ...ANY_ORIGIN, ...preflightHeaders(METHODS, '*') };
 
 /** Answers every request with HTTP 200 and JSON, except OPTIONS and HEAD, which run nothing. */
-export function createOpEndpoint({ log, config, bodies, strangers, gate, linger, ...deps }: OpEndpointDeps): Endpoint {
+export function createOpEndpoint({
+  log,
+  config,
+  bodies,
+  strangers,
+  gate,
+  linger,
+  authenticate,
+  ...deps
+}: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
   const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
   return createEndpoint(
-    async ({ method, path, query, contentType, readBody, gone }) => {
+    async ({ method, path, query, contentType, readBody, address, gone }) => {
       if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
       if (method === 'HEAD') return { status: 405, headers: { ...ANY_ORIGIN, Allow: `${METHODS}, OPTIONS` } };
       const entrant: Entrant = { viewer: null, gone };
       const enter: OpDeps['enter'] = (viewer, cost) => gate.enter(Object.assign(entrant, { viewer }), cost);
       const outcome = await readBody(bodies, limit).then(
-        (body) => runOp({ ...opDeps, enter }, query, contentType, body),
+        (body) => runOp({ ...opDeps, enter, authenticate: (given) => authenticate(given, address) }, query, contentType, body),
         refusal,
       );
       const { viewer, error, cause } = outcome;
@@ -63,7 +74,7 @@ export function createOpEndpoint({ log, config, bodies, strangers, gate, linger,
         known: viewer !== undefined,
       };
     },
-    { linger, known: (req) => strangers?.known(req) },
+    { linger, strangers },
   );
 }
 

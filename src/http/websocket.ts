@@ -10,18 +10,18 @@ import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Config, Limits } from '../config.ts';
 import { limitExceeded } from '../graphql/limits.ts';
-import { StreamEndError } from '../model/errors.ts';
+import { RateLimitedError, StreamEndError } from '../model/errors.ts';
 import { isAllowedOrigin } from './cors.ts';
 import type { Yoga } from './graphql-endpoint.ts';
 import { joinSocket } from './socket.ts';
 import type { Strangers } from './strangers.ts';
-import { requestState } from './yoga/authentication.ts';
+import { type Authenticate, requestState } from './yoga/authentication.ts';
 
 export interface WebSocketOptions {
   yoga: Yoga;
   hub: WatchHub;
   log: Logger;
-  authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
+  authenticate: Authenticate;
   mask: (error: unknown) => GraphQLError;
   strangers: Strangers;
   config: Pick<Config, 'allowedOrigins'> & Limits;
@@ -145,8 +145,12 @@ async function admit(
   extra.authorization = typeof given === 'string' ? given : request.headers.authorization;
   let viewer: Viewer | null;
   try {
-    viewer = await authenticate(extra.authorization);
+    viewer = await authenticate(extra.authorization, strangers.addressOf(request));
   } catch (error) {
+    if (error instanceof RateLimitedError) {
+      socket.close(TOO_MANY, error.message);
+      return false;
+    }
     mask(error);
     socket.close(TRY_AGAIN_LATER, 'Try again later');
     return false;
