@@ -52,10 +52,10 @@ export function createOpEndpoint({
       if (method === 'HEAD') return { status: 405, headers: { ...ANY_ORIGIN, Allow: `${METHODS}, OPTIONS` } };
       const entrant: Entrant = { viewer: null, gone };
       const enter: OpDeps['enter'] = (viewer, cost) => gate.enter(Object.assign(entrant, { viewer }), cost);
-      const outcome = await readBody(bodies, limit).then(
-        (body) => runOp({ ...opDeps, enter, authenticate: (given) => authenticate(given, address) }, query, contentType, body),
-        refusal,
-      );
+      const outcome = await readBody(bodies, limit).then((body) => {
+        entrant.bytes = body.length;
+        return runOp({ ...opDeps, enter, authenticate: (given) => authenticate(given, address) }, query, contentType, body);
+      }, refusal);
       const { viewer, error, cause } = outcome;
       const requestId = currentRequestId();
       const op = knownOp(outcome);

@@ -13,6 +13,7 @@ import { limitExceeded } from '../graphql/limits.ts';
 import { RateLimitedError, StreamEndError } from '../model/errors.ts';
 import { isAllowedOrigin } from './cors.ts';
 import type { Yoga } from './graphql-endpoint.ts';
+import type { Gate } from './rates/gate.ts';
 import { joinSocket } from './socket.ts';
 import type { Strangers } from './strangers.ts';
 import { type Authenticate, requestState } from './yoga/authentication.ts';
@@ -24,6 +25,7 @@ export interface WebSocketOptions {
   authenticate: Authenticate;
   mask: (error: unknown) => GraphQLError;
   strangers: Strangers;
+  gate: Gate;
   config: Pick<Config, 'allowedOrigins'> & Limits;
   /** How often clients are pinged, in milliseconds. */
   pingInterval?: number;
@@ -190,8 +192,11 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   }
   extra.refusals = 0;
   extra.operations++;
-  const prepared = await prepare(options, extra, params).catch((error: unknown) => [options.mask(error)]);
-  if (Array.isArray(prepared)) extra.operations--;
+  const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
+  const prepared = await prepare(options, extra, params, request).catch((error: unknown) => [options.mask(error)]);
+  if (!Array.isArray(prepared)) return prepared;
+  extra.operations--;
+  options.gate.read(requestState(request));
   return prepared;
 }
 
@@ -205,9 +210,10 @@ interface Prepared extends ExecutionArgs {
 
 /** @throws errors of the database, and GraphQLErrors of the parser and the plugins */
 async function prepare(
-  { yoga, authenticate }: WebSocketOptions,
+  { yoga, gate, authenticate }: WebSocketOptions,
   extra: Extra,
   params: SubscribePayload,
+  request: Request,
 ): Promise<Prepared | GraphQLError[]> {
   const { authorization, socket } = extra;
   const viewer = await authenticate(authorization);
@@ -215,8 +221,7 @@ async function prepare(
     socket.close(FORBIDDEN, 'Forbidden');
     return [new GraphQLError('The token is not valid any more', { extensions: { code: 'UNAUTHENTICATED' } })];
   }
-  const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
-  Object.assign(requestState(request), { viewer, gone: () => closing(extra) });
+  gate.check(Object.assign(requestState(request), { viewer, gone: () => closing(extra) }));
   const enveloped = yoga.getEnveloped({ request, params });
   const document: ExecutionArgs['document'] = enveloped.parse(params.query);
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];

@@ -80,18 +80,31 @@ describe('points', () => {
     expect(errors?.[0]?.extensions?.['retryAfter']).toBeGreaterThan(10);
   });
 
-  test('what is refused says what it would have cost', async () => {
+  test('what is refused for want of points says what it would have cost', async () => {
     const { gateway, user } = await limited(1);
     const server = await listenTo(gateway);
-    const post = () =>
-      server.send({
-        token: user.token,
-        headers: { 'X-Rollcall-Cost': '1' },
-        body: { query: `{ ${'viewer { address } '.repeat(2)}}` },
-      });
-    let answer = await post();
-    while (answer.status === 200) answer = await post();
-    expect(answer).toMatchObject({ status: 429, json: { extensions: { cost: { points: 1 } } } });
+    const gid = await groupOf(2);
+    const body = { query: `mutation { groupSet(input: { gid: "${gid}", name: "x" }) { __typename } }` };
+    const post = () => server.send({ token: user.token, headers: { 'X-Rollcall-Cost': '1' }, body });
+    expect(await post()).toMatchObject({ status: 200, json: { extensions: { cost: { points: 6 } } } });
+    expect(await post()).toMatchObject({ status: 429, json: { extensions: { cost: { points: 6 } } } });
+  });
+
+  test.each([
+    ['a document that cannot be parsed', '{'],
+    ['one that is not valid', '{ nothing }'],
+    [
+      'an operation that is too large',
+      `{ ${Array.from({ length: 300 }, (_, n) => `a${n}: groups { edges { cursor } }`).join(' ')} }`,
+    ],
+  ])('%s costs one, and is not read any more when there is none', async (_, query) => {
+    const { user } = await limited(1);
+    const codes: unknown[] = [];
+    for (let n = 0; n < 40; n++) codes.push((await user.send(query)).errors?.[0]?.extensions?.['code'] ?? 'syntax');
+    expect(codes.slice(0, 10)).not.toContain('RATE_LIMITED');
+    expect(codes.filter((code) => code === 'RATE_LIMITED').length).toBeGreaterThan(10);
+    const { status, errors } = await user.send(query);
+    if (status === 429) expect(errors?.[0]?.extensions).toEqual({ code: 'RATE_LIMITED', retryAfter: 1 });
   });
 
   test('each token has its own, and those of an application have no limit unless one is set', async () => {

@@ -130,6 +130,11 @@ describe('what is taken', () => {
     [{ NODE_ENV: 'production' }, { production: true, graphiql: false, introspection: 'app' }],
     [{ NODE_ENV: 'production', GRAPHIQL: 'on', INTROSPECTION: 'on' }, { production: true }],
     [{ TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.7/32' }, { trustedProxies: ['10.0.0.0/8', '::1', '192.0.2.7/32'] }],
+    [
+      { USER_RATE: 'off', APP_RATE: '1000000' },
+      { userRate: Number.POSITIVE_INFINITY, appRate: 1_000_000 },
+    ],
+    [{ USER_RATE: '1' }, { userRate: 1 }],
     [{ GRAPHIQL: 'off' }, { graphiql: false }],
     [{ INTROSPECTION: 'off' }, { introspection: 'off' }],
     [{ NODE_ENV: 'development' }, { production: false }],
@@ -168,6 +173,9 @@ describe('a wrong value is refused with the name of the setting and what is allo
     ...['ON', 'yes', '0'].map((value) => ['OP_ENDPOINT', value, 'OP_ENDPOINT must be one of on, post, off'] as const),
     ...['10.0.0.0/33', '10.0.0.0/8/8', 'proxy', '10.0.0.0/', '1.2.3.4,'].map(
       (value) => ['TRUSTED_PROXIES', value, 'TRUSTED_PROXIES must be CIDRs like 10.0.0.0/8, separated by commas'] as const,
+    ),
+    ...['0', '1000001', '0.5', 'on', '-1'].flatMap((value) =>
+      ['USER_RATE', 'APP_RATE'].map((name) => [name, value, `${name} must be a whole number from 1 to 1000000, or off`] as const),
     ),
     ['GRAPHIQL', 'yes', 'GRAPHIQL must be one of on, off'],
     ['INTROSPECTION', 'yes', 'INTROSPECTION must be one of on, app, off'],

@@ -5,13 +5,13 @@ import { OverloadedError, RateLimitedError } from '../../src/model/errors.ts';
 
 /** Operations that note when they begin, and go on until they are ended. */
 function operations(options: Partial<ConstructorParameters<typeof Turns>[0]> = {}) {
-  const turns = new Turns({ most: 10_000, within: 60_000, ...options });
+  const turns = new Turns({ most: 10_000, within: 60_000, tokenBytes: 100, allBytes: 300, ...options });
   const begun: string[] = [];
   const ends: (() => void)[] = [];
   const failed: unknown[] = [];
-  const enter = async (key: string, { limit = 2, fields = 1, signal = undefined as AbortSignal | undefined } = {}) => {
+  const enter = async (key: string, { limit = 2, fields = 1, bytes = 0, signal = undefined as AbortSignal | undefined } = {}) => {
     try {
-      const leave = await turns.enter(key, limit, fields, () => signal);
+      const leave = await turns.enter({ key, limit, fields, bytes, gone: () => signal });
       begun.push(key);
       ends.push(leave);
     } catch (error) {
@@ -89,6 +89,24 @@ describe('turns', () => {
     expect([begun.length, failed]).toEqual([6, []]);
     await enter('a');
     expect(failed[0]).toBeInstanceOf(OverloadedError);
+  });
+
+  test('the bodies of those that wait are bounded, of a token and of all; one alone always has room', async () => {
+    const { begun, failed, ends, enter, settle } = operations();
+    for (const key of ['a', 'b', 'c', 'd']) for (let n = 0; n < 2; n++) void enter(key);
+    void enter('a', { bytes: 1_000 });
+    await settle();
+    expect([begun.length, failed]).toEqual([8, []]);
+    await enter('a', { bytes: 1 });
+    await enter('b', { bytes: 1 });
+    expect(failed).toMatchObject([{ name: 'RateLimitedError' }, { name: 'OverloadedError' }]);
+    ends[0]?.();
+    await settle();
+    for (const key of ['b', 'c']) void enter(key, { bytes: 100 });
+    await settle();
+    expect([begun.length, failed.length]).toEqual([9, 2]);
+    await enter('b', { bytes: 1 });
+    expect(failed).toHaveLength(3);
   });
 
   test('who has left is no longer waited for', async () => {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { tokenKey, type Viewer } from '../../access/viewer.ts';
 import type { Limits } from '../../config.ts';
@@ -19,8 +20,12 @@ export interface Entrant {
   viewer: Viewer | null;
   /** What is left of the points of its token; set by the gate, where a limit applies. */
   rate?: Standing;
+  /** The bytes of its body, which are kept while it waits. */
+  bytes?: number;
   /** The end of the client, after which nothing has to wait. */
   gone?: () => AbortSignal | undefined;
+  /** Whether its operation came so far that the gate was asked. */
+  asked?: true;
 }
 
 /** How a token stands with its points. */
@@ -30,11 +35,22 @@ export interface Standing extends Taken {
 
 export type GateLimits = Pick<
   Limits,
-  'userRate' | 'appRate' | 'userConcurrency' | 'appConcurrency' | 'waitingOperations' | 'turnWait' | 'lagLimit'
+  | 'userRate'
+  | 'appRate'
+  | 'userConcurrency'
+  | 'appConcurrency'
+  | 'waitingOperations'
+  | 'turnWait'
+  | 'tokenBodies'
+  | 'allBodies'
+  | 'lagLimit'
 >;
 
 /** An operation of at most so many fields is small: it runs whatever the event loop's lag. */
 const SMALL = 1_000;
+/** What a request costs that is not run: it had to be read. */
+const READ = 1;
+const MAX_EMPTY = 50_000;
 
 /**
  * Where it is decided whether an operation may run now, by whichever entrance it came: the gateway keeps up, the token has the
@@ -47,14 +63,37 @@ export class Gate {
   readonly #pressure: Pressure;
   readonly #user: Policy | undefined;
   readonly #app: Policy | undefined;
+  /** When those that have no point left will have one, by performance.now(): until then nobody has to be asked. */
+  readonly #empty = new LRUCache<string, number>({ max: MAX_EMPTY });
 
   constructor(limits: GateLimits, buckets: Buckets, log: Logger) {
     this.#limits = limits;
     this.#buckets = buckets;
-    this.#turns = new Turns({ most: limits.waitingOperations, within: limits.turnWait });
+    this.#turns = new Turns({
+      most: limits.waitingOperations,
+      within: limits.turnWait,
+      tokenBytes: limits.tokenBodies,
+      allBytes: limits.allBodies,
+    });
     this.#pressure = new Pressure(limits.lagLimit, log);
     this.#user = policyOf('user', limits.userRate);
     this.#app = policyOf('app', limits.appRate);
+  }
+
+  /**
+   * Refuses one whose token is known to have no point left, before its operation is parsed.
+   * @throws RateLimitedError
+   */
+  check(entrant: Entrant): void {
+    const { viewer } = entrant;
+    const policy = viewer && this.#policyOf(viewer);
+    if (!policy) return;
+    const key = tokenKey(viewer);
+    const wait = (this.#empty.get(key) ?? 0) - performance.now();
+    if (wait <= 0) return;
+    entrant.asked = true;
+    entrant.rate = { wait, left: 1 - (wait / 1000) * policy.rate, policy };
+    throw tooFast(wait);
   }
 
   /**
@@ -62,28 +101,45 @@ export class Gate {
    * @throws RateLimitedError, OverloadedError; nothing has run
    */
   async enter(entrant: Entrant, { points, fields }: Cost): Promise<() => void> {
-    const { viewer } = entrant;
+    const { viewer, bytes = 0, gone } = entrant;
+    entrant.asked = true;
     const key = viewer ? tokenKey(viewer) : '';
     const limit = viewer && viewer.address === null ? this.#limits.appConcurrency : this.#limits.userConcurrency;
     if (fields > SMALL && this.#pressure.high) {
       this.#pressure.refused();
       throw new OverloadedError('The gateway does not keep up; for now only small operations run');
     }
-    this.#turns.check(key, limit); // before anything is taken
+    const waiting = { key, limit, fields, bytes, gone };
+    this.#turns.check(waiting); // before anything is taken
     const policy = viewer && this.#policyOf(viewer);
     if (policy) {
+      this.check(entrant);
       const asked = this.#buckets.take(key, policy, points);
       const { wait, left } = asked instanceof Promise ? await asked : asked;
+      this.#note(key, policy, left);
       entrant.rate = { wait, left, policy };
       if (wait > 0) throw tooFast(wait);
     }
-    return this.#turns.enter(key, limit, fields, entrant.gone);
+    return this.#turns.enter(waiting);
+  }
+
+  /** Charges the token of a request that did not come so far as to enter. */
+  read({ viewer, asked }: Entrant): void {
+    if (viewer && !asked) void this.charge(viewer, READ);
   }
 
   /** Takes points that were used already. Gives in how many milliseconds the token is out of debt; 0: it is in none. */
   async charge(viewer: Viewer, points: number): Promise<number> {
     const policy = this.#policyOf(viewer);
-    return policy && points > 0 ? (await this.#buckets.charge(tokenKey(viewer), policy, points)).wait : 0;
+    if (!policy || points === 0) return 0;
+    const key = tokenKey(viewer);
+    const { wait, left } = await this.#buckets.charge(key, policy, points);
+    this.#note(key, policy, left);
+    return wait;
+  }
+
+  #note(key: string, { rate }: Policy, left: number): void {
+    if (left < 1) this.#empty.set(key, performance.now() + ((1 - left) / rate) * 1000);
   }
 
   close(): void {

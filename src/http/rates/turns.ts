@@ -5,6 +5,22 @@ export interface TurnsOptions {
   most: number;
   /** How long one may wait, in milliseconds. */
   within: number;
+  /** The bytes of the bodies of those that wait, of one token and of all. */
+  tokenBytes: number;
+  allBytes: number;
+}
+
+/** An operation that wants to begin. */
+export interface Turn {
+  /** Of its token. */
+  key: string;
+  /** How many of the token may run at once. */
+  limit: number;
+  fields: number;
+  /** Of its body. */
+  bytes: number;
+  /** The end of its client: nobody waits any more. */
+  gone?: () => AbortSignal | undefined;
 }
 
 /** What begins at a stretch, before the event loop is given back and others are heard: operations, and their fields. */
@@ -13,7 +29,6 @@ const STRETCH = { operations: 8, fields: 2_000 };
 const QUEUED = 16;
 
 interface Waiting {
-  fields: number;
   admit: () => void;
 }
 
@@ -22,6 +37,8 @@ interface Token {
   limit: number;
   running: number;
   waiting: Waiting[];
+  /** Bytes of those that wait. */
+  bytes: number;
 }
 
 /**
@@ -34,6 +51,7 @@ export class Turns {
   /** Those that have an operation which may begin, whose turn it is first. */
   readonly #ready = new Set<Token>();
   #waiting = 0;
+  #bytes = 0;
   /** What has begun since the event loop was last given back. */
   #begun = { operations: 0, fields: 0 };
   #scheduled = false;
@@ -51,40 +69,44 @@ export class Turns {
    * Throws where one more would not be let in.
    * @throws RateLimitedError: the token has too many waiting; OverloadedError: all together have
    */
-  check(key: string, limit: number): void {
+  check({ key, limit, bytes }: Turn): void {
+    const { most, tokenBytes, allBytes } = this.#options;
     const token = this.#tokens.get(key);
-    if (token && token.waiting.length >= limit * QUEUED) throw ownQueueFull();
-    if (this.#waiting >= this.#options.most) throw new OverloadedError('Too many operations are waiting; try again');
+    if (token && token.waiting.length > 0) {
+      if (token.waiting.length >= limit * QUEUED || token.bytes + bytes > tokenBytes) throw ownQueueFull();
+    }
+    if (this.#waiting > 0 && (this.#waiting >= most || this.#bytes + bytes > allBytes)) {
+      throw new OverloadedError('Too many operations are waiting; try again');
+    }
   }
 
   /**
    * Waits for the turn of an operation, and gives what is to be called when it is over.
-   * @param limit how many of the token may run at once
-   * @param gone the end of its client: nobody waits any more
    * @throws RateLimitedError, OverloadedError
    */
-  enter(key: string, limit: number, fields: number, gone?: () => AbortSignal | undefined): (() => void) | Promise<() => void> {
+  enter(turn: Turn): (() => void) | Promise<() => void> {
+    const { key, limit, fields } = turn;
     let token = this.#tokens.get(key);
     if (!token) {
-      token = { key, limit, running: 0, waiting: [] };
+      token = { key, limit, running: 0, waiting: [], bytes: 0 };
       this.#tokens.set(key, token);
     }
     if (this.#ready.size === 0 && token.running < limit && token.waiting.length === 0 && this.#hasRoom()) {
       return this.#begin(token, fields);
     }
-    this.check(key, limit);
-    return this.#wait(token, fields, gone?.());
+    this.check(turn);
+    return this.#wait(token, turn);
   }
 
-  #wait(token: Token, fields: number, gone: AbortSignal | undefined): Promise<() => void> {
+  #wait(token: Token, { fields, bytes, gone: clientOf }: Turn): Promise<() => void> {
+    const gone = clientOf?.();
     return new Promise((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer);
         gone?.removeEventListener('abort', leave);
-        this.#waiting--;
+        this.#count(token, -1, -bytes);
       };
       const waiting: Waiting = {
-        fields,
         admit: () => {
           settle();
           resolve(this.#begin(token, fields));
@@ -102,12 +124,18 @@ export class Turns {
       const leave = () => remove(new OverloadedError('The client has left'));
       const timer = setTimeout(late, this.#options.within);
       token.waiting.push(waiting);
-      this.#waiting++;
+      this.#count(token, 1, bytes);
       if (token.running < token.limit) this.#ready.add(token);
       this.#schedule();
       if (gone?.aborted) leave();
       else gone?.addEventListener('abort', leave);
     });
+  }
+
+  #count(token: Token, operations: number, bytes: number): void {
+    this.#waiting += operations;
+    this.#bytes += bytes;
+    token.bytes += bytes;
   }
 
   #begin(token: Token, fields: number): () => void {

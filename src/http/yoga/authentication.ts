@@ -9,6 +9,8 @@ import type { Strangers } from '../strangers.ts';
 
 /** What the plugins know of a request before its context is made; and of its operation, once it was priced. */
 export interface RequestState extends Entrant {
+  /** Whether it came so far as to be parsed. */
+  read?: true;
   price?: Cost;
 }
 

@@ -7,7 +7,7 @@ type Run<Result> = (args: ExecutionArgs) => Promise<Result> | Result;
 
 /**
  * Has an operation run when the gate lets it, by whatever transport; a subscription has to be let in to start, not to stay open.
- * What other plugins refused never comes to it. Answers say how the token stands.
+ * What other plugins refused never comes to it; it had to be read, and is charged for that. Answers say how the token stands.
  */
 export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
   function gated<Result>(run: Run<Result>): Run<Result> {
@@ -30,6 +30,10 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
     };
   }
   return {
+    onParams({ request }) {
+      gate.check(requestState(request));
+      requestState(request).read = true;
+    },
     onExecute({ executeFn, setExecuteFn }) {
       setExecuteFn(gated(executeFn as Run<unknown>));
     },
@@ -37,7 +41,9 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
       setSubscribeFn(gated(subscribeFn as Run<unknown>));
     },
     onResponse({ request, response }) {
-      for (const field of rateFields(requestState(request).rate)) response.headers.set(...field);
+      const state = requestState(request);
+      if (state.read) gate.read(state);
+      for (const field of rateFields(state.rate)) response.headers.set(...field);
     },
   };
 }

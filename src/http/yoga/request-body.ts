@@ -32,6 +32,7 @@ export function useRequestBody(bodies: Bodies, limit: number): Plugin<Record<str
         try {
           if (whole.method !== 'POST') return await requestParser(whole);
           const text = await textOf(whole, serverContext.req);
+          requestState(whole).bytes = text.length;
           return await requestParser({ text: async () => text, json: async () => JSON.parse(text) } as Request);
         } catch (error) {
           serverContext.req?.resume(); // what still comes is dropped, so that the caller gets the answer
