@@ -51,7 +51,7 @@ export function createOpEndpoint({
       if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
       if (method === 'HEAD') return { status: 405, headers: { ...ANY_ORIGIN, Allow: `${METHODS}, OPTIONS` } };
       const entrant: Entrant = { viewer: null, gone };
-      const enter: OpDeps['enter'] = (viewer, cost) => gate.enter(Object.assign(entrant, { viewer }), cost);
+      const enter: OpDeps['enter'] = async (viewer, cost) => gate.enter(Object.assign(entrant, { viewer }), cost);
       const outcome = await readBody(bodies, limit).then((body) => {
         entrant.bytes = body.length;
         return runOp({ ...opDeps, enter, authenticate: (given) => authenticate(given, address) }, query, contentType, body);

@@ -97,10 +97,11 @@ export class Gate {
   }
 
   /**
-   * Takes an operation's points and waits for its turn. Gives what is to be called when it is over.
+   * Takes an operation's points and waits for its turn. Gives what is to be called when it is over: at once, where there is
+   * nothing to wait for.
    * @throws RateLimitedError, OverloadedError; nothing has run
    */
-  async enter(entrant: Entrant, { points, fields }: Cost): Promise<() => void> {
+  enter(entrant: Entrant, { points, fields }: Cost): (() => void) | Promise<() => void> {
     const { viewer, bytes = 0, gone } = entrant;
     entrant.asked = true;
     const key = viewer ? tokenKey(viewer) : '';
@@ -112,15 +113,16 @@ export class Gate {
     const waiting = { key, limit, fields, bytes, gone };
     this.#turns.check(waiting); // before anything is taken
     const policy = viewer && this.#policyOf(viewer);
-    if (policy) {
-      this.check(entrant);
-      const asked = this.#buckets.take(key, policy, points);
-      const { wait, left } = asked instanceof Promise ? await asked : asked;
+    if (!policy) return this.#turns.enter(waiting);
+    this.check(entrant);
+    const taken = this.#buckets.take(key, policy, points);
+    const go = ({ wait, left }: Taken) => {
       this.#note(key, policy, left);
       entrant.rate = { wait, left, policy };
       if (wait > 0) throw tooFast(wait);
-    }
-    return this.#turns.enter(waiting);
+      return this.#turns.enter(waiting);
+    };
+    return taken instanceof Promise ? taken.then(go) : go(taken);
   }
 
   /** Charges the token of a request that did not come so far as to enter. */

@@ -142,7 +142,8 @@ export class Turns {
     token.running++;
     this.#begun.operations++;
     this.#begun.fields += fields;
-    this.#schedule();
+    // Not for each: where little is to be done it would cost more than all the rest here.
+    if (this.#begun.operations >= STRETCH.operations / 2 || this.#begun.fields >= STRETCH.fields / 2) this.#schedule();
     let over = false;
     return () => {
       if (over) return;

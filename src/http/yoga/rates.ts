@@ -1,5 +1,5 @@
 import type { ExecutionArgs } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
+import { isPromise, type Plugin } from 'graphql-yoga';
 import { type Gate, rateFields } from '../rates/gate.ts';
 import { requestState } from './authentication.ts';
 
@@ -10,23 +10,21 @@ type Run<Result> = (args: ExecutionArgs) => Promise<Result> | Result;
  * What other plugins refused never comes to it; it had to be read, and is charged for that. Answers say how the token stands.
  */
 export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
+  const refusal = <Result>(error: unknown) => ({ errors: [mask(error)] }) as Result;
   function gated<Result>(run: Run<Result>): Run<Result> {
-    return async (args) => {
+    return (args) => {
       const { request } = args.contextValue as { request: Request };
       const state = requestState(request);
       const { price = { points: 1, fields: 0 } } = state;
       state.gone ??= () => request.signal;
-      let leave: () => void;
+      let entered: ReturnType<Gate['enter']>;
       try {
-        leave = await gate.enter(state, price);
+        entered = gate.enter(state, price);
       } catch (error) {
-        return { errors: [mask(error)] } as Result;
+        return refusal<Result>(error);
       }
-      try {
-        return await run(args);
-      } finally {
-        leave();
-      }
+      if (!isPromise(entered)) return runUntilOver(run, args, entered);
+      return entered.then((leave) => runUntilOver(run, args, leave), refusal<Result>);
     };
   }
   return {
@@ -46,4 +44,18 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
       for (const field of rateFields(state.rate)) response.headers.set(...field);
     },
   };
+}
+
+/** Runs an operation, and calls `leave` when it is over. What is at hand is not made to wait. */
+function runUntilOver<Result>(run: Run<Result>, args: ExecutionArgs, leave: () => void): Promise<Result> | Result {
+  let result: Promise<Result> | Result;
+  try {
+    result = run(args);
+  } catch (error) {
+    leave();
+    throw error;
+  }
+  if (isPromise(result)) return result.finally(leave);
+  leave();
+  return result;
 }
