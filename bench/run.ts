@@ -2,6 +2,7 @@
 const BENCHES: Record<string, () => Promise<{ run: () => Promise<boolean> }>> = {
   decisions: () => import('./decisions.ts'),
   weights: () => import('./weights.ts'),
+  'hot-group': () => import('./hot-group.ts'),
   stalled: () => import('./stalled.ts'),
 };
 

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { DEFAULT_SHARES } from './db/shares.ts';
+import { GROUP_LIMITS } from './model/group.ts';
 
 /** Every setting of the gateway. This file is the only reader of the environment. */
 export interface Config extends Limits {
@@ -102,9 +104,19 @@ export const LIMIT_SETTINGS = {
   lagLimit: { name: 'LAG_LIMIT', seconds: 0.25 },
   wrongTokens: { name: 'WRONG_TOKENS', count: 20 },
   wrongTokenLookups: { name: 'WRONG_TOKEN_LOOKUPS', count: 5 },
+  maxMessageTypes: { name: 'MAX_MESSAGE_TYPES', count: GROUP_LIMITS.maxMessageTypes },
+  appShare: { name: 'APP_SHARE', count: DEFAULT_SHARES.appShare, most: 100 },
+  userShare: { name: 'USER_SHARE', count: DEFAULT_SHARES.userShare, most: 100 },
+  operationStatements: { name: 'OPERATION_STATEMENTS', count: DEFAULT_SHARES.operationStatements },
+  groupQueue: { name: 'GROUP_QUEUE', count: DEFAULT_SHARES.groupQueue },
 } as const satisfies Record<string, LimitSetting>;
 
-type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number } | { rate: number });
+type LimitSetting = { name: string } & (
+  | { size: number }
+  | { seconds: number }
+  | { count: number; most?: number }
+  | { rate: number }
+);
 
 /** The limits as they are when nothing is set. */
 export const DEFAULT_LIMITS = Object.fromEntries(
@@ -213,7 +225,7 @@ class Settings {
     if ('size' in setting) return this.size(setting.name, setting.size);
     if ('seconds' in setting) return this.milliseconds(setting.name, setting.seconds);
     if ('rate' in setting) return this.rate(setting.name, setting.rate);
-    return this.integer(setting.name, setting.count, 1, 1_000_000);
+    return this.integer(setting.name, setting.count, 1, setting.most ?? 1_000_000);
   }
 
   /** @returns points a second; infinity: off */

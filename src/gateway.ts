@@ -5,6 +5,7 @@ import { type HubOptions, WatchHub } from './changes/streams/hub.ts';
 import { type Config, DEFAULT_LIMITS, type Limits, OPERATION_LIMITS } from './config.ts';
 import type { Database } from './db/client.ts';
 import { pendingMigrations, readMigrations } from './db/migrate.ts';
+import type { Caller } from './db/operation.ts';
 import { createAddresses } from './http/addresses.ts';
 import { Bodies } from './http/bodies.ts';
 import type { Endpoint } from './http/endpoint.ts';
@@ -32,6 +33,9 @@ export interface GatewayDeps {
     };
 }
 
+/** Who causes look-ups of tokens: anybody, in turn with the apps. */
+const STRANGERS: Caller = { app: 0, token: '', user: null };
+
 /** The gateway without a port: `fetch` answers everything that its servers do, except WebSockets. */
 export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
   /** Stops the background work of authentication; to be called before the database closes. */
@@ -40,8 +44,11 @@ export interface Gateway extends Servers, Pick<Endpoint, 'fetch'> {
 
 export function createGateway({ db, log, config: given }: GatewayDeps): Gateway {
   const config = { ...OPERATION_LIMITS, ...DEFAULT_LIMITS, ...given };
-  const onError = (err: unknown) => log.warn({ err }, 'could not read whether tokens were revoked');
-  const authenticator = new Authenticator(db, onError, config);
+  const authenticator = new Authenticator(db, {
+    onError: (err) => log.warn({ err }, 'could not read whether tokens were revoked'),
+    lookUps: db.as(STRANGERS, Number.POSITIVE_INFINITY),
+    wrong: config,
+  });
   authenticator.start();
   // The revocation is committed, so a failure here does no harm: the counter is read again soon.
   const unsubscribe = db.hints.onRevocation(() => authenticator.refresh().catch(() => {}));

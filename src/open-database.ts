@@ -39,7 +39,7 @@ export async function openConfiguredDatabase(
 function openServer(config: Config, url: string, { observe, onError }: OpenOptions): OpenedDatabase {
   const { directDatabaseUrl: directUrl, databasePoolSize: poolSize, statementTimeout, transactionTimeout } = config;
   try {
-    const db = openPostgres({ url, directUrl, poolSize, statementTimeout, transactionTimeout, observe, onError });
+    const db = openPostgres({ url, directUrl, poolSize, statementTimeout, transactionTimeout, shares: config, observe, onError });
     return { db, close: () => db.close() };
   } catch (error) {
     throw explained(error, config);
@@ -65,7 +65,7 @@ async function openFolder(config: Config, { observe }: OpenOptions): Promise<Ope
     throw new ConfigError(`DATA_DIR must be a folder that this process can write to. It is ${dataDir}: ${error.message}`);
   });
   try {
-    const db = await openEmbedded({ data: dataDir, statementTimeout, transactionTimeout, observe });
+    const db = await openEmbedded({ data: dataDir, statementTimeout, transactionTimeout, shares: config, observe });
     return {
       db,
       lock,

@@ -101,6 +101,7 @@ describe('ok', () => {
             expiresAt: Date.parse(group.validity.expiresAt),
             extension: 3,
             call: { flags: 0, resolution: 'HD', maxDuration: 60 },
+            typeCount: 0,
             types: [],
           },
         },

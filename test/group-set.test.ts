@@ -93,6 +93,7 @@ test('all settings at once are one record, with the settings as they are then', 
     expiresAt: Date.parse(group.validity.startsAt) + 10_000,
     extension: 5,
     call: { flags: 1, resolution: 'VGA', maxDuration: 9 },
+    typeCount: 1,
     types: [[7, 1, 1]],
   });
   expect(new Set(record?.data.changed)).toEqual(

@@ -111,7 +111,8 @@ test('no statement reads more than 5,000 rows: more pages take more statements',
   expect(errors).toBeUndefined();
   expect(counts(data as Counted)).toEqual(Array(52).fill(21));
   const pages = recorder.statements.slice(from).filter(({ name }) => name.startsWith('members_page'));
-  expect(pages.map(({ values }) => (values[1] as number[]).length)).toEqual([...Array(10).fill(5), 2]);
+  const lengths = pages.map(({ values }) => (values[1] as number[]).length);
+  expect(lengths.toSorted((a, b) => b - a)).toEqual([...Array(10).fill(5), 2]);
 });
 
 test('a group that is deleted while its page is read is in it, with its members', async () => {

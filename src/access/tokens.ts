@@ -41,6 +41,15 @@ const MAX_SECRET = 200;
 const MAX_TRIES = 3;
 const UNLIMITED: WrongTokenLimits = { wrongTokens: Number.POSITIVE_INFINITY, wrongTokenLookups: Number.POSITIVE_INFINITY };
 
+export interface AuthenticatorOptions {
+  /** Told when the counter cannot be read, once until it can be again. */
+  onError?: (error: unknown) => void;
+  /** For the look-ups of tokens, which anybody can cause. */
+  lookUps?: Sql;
+  /** What wrong tokens may cost; without, there are no limits. */
+  wrong?: WrongTokenLimits;
+}
+
 interface Entry {
   viewer: Viewer;
   /** When the look-up began, by performance.now(). */
@@ -55,7 +64,7 @@ interface Entry {
  * valid is never kept.
  */
 export class Authenticator {
-  readonly #sql: Sql;
+  readonly #lookUps: Sql;
   readonly #revocations: Revocations;
   readonly #use: TokenUse;
   readonly #cache = new LRUCache<string, Entry>({ max: MAX_CACHED });
@@ -63,14 +72,10 @@ export class Authenticator {
   readonly #known = new LRUCache<string, true>({ max: MAX_CACHED });
   readonly #wrong: WrongTokens<Found>;
 
-  /**
-   * @param onError told when the counter cannot be read, once until it can be again
-   * @param limits of what wrong tokens may cost; without, there are none
-   */
-  constructor(sql: Sql, onError: (error: unknown) => void = () => {}, limits: WrongTokenLimits = UNLIMITED) {
-    this.#sql = sql;
-    this.#wrong = new WrongTokens(limits, async (hashes) => {
-      const rows = await sql.query(FIND_ALL, [hashes]);
+  constructor(sql: Sql, { onError = () => {}, lookUps = sql, wrong = UNLIMITED }: AuthenticatorOptions = {}) {
+    this.#lookUps = lookUps;
+    this.#wrong = new WrongTokens(wrong, async (hashes) => {
+      const rows = await lookUps.query(FIND_ALL, [hashes]);
       return new Map(rows.map((row) => [Buffer.from(row.hash).toString('base64'), row]));
     });
     this.#use = new TokenUse(sql);
@@ -124,7 +129,7 @@ export class Authenticator {
   }
 
   #find(hash: Buffer, key: string, address: string | undefined): Promise<Found | undefined> {
-    const alone = async () => (await this.#sql.query(FIND, [hash]))[0];
+    const alone = async () => (await this.#lookUps.query(FIND, [hash]))[0];
     return address === undefined ? alone() : this.#wrong.find(address, key, hash, alone);
   }
 

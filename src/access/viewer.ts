@@ -1,3 +1,4 @@
+import type { Database } from '../db/client.ts';
 import { NotAllowedError } from '../model/errors.ts';
 
 export const SCOPES = ['READ', 'WRITE', 'CREATE_GROUPS', 'TOKENS'] as const;
@@ -27,6 +28,14 @@ export interface ViewerToken {
 /** What tells a token from all others. */
 export function tokenKey({ appId, token }: Viewer): string {
   return `${appId} ${token.id}`;
+}
+
+/**
+ * The database for one operation of the viewer, which gets its turns among others'.
+ * @param signal aborted when nobody waits for the answer any longer
+ */
+export function databaseOf(db: Database, { appId, address, token }: Viewer, signal?: AbortSignal): Database {
+  return db.as({ app: appId, token: token.id, user: address, signal });
 }
 
 export function scopesOf(bits: number): Scope[] {

@@ -6,7 +6,8 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-const QUERY_CANCELED = '57014';
+/** By the statement's timeout, or on request. */
+export const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
 const IDLE_IN_TRANSACTION = '25P03';
 

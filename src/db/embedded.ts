@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { PGlite, type PGliteOptions, type Transaction } from '@electric-sql/pglite';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { bind, type Driver } from './bind.ts';
 import type { Database, DatabaseOptions } from './client.ts';
 import { HintBus } from './hint-bus.ts';
 import { migrate } from './migrate.ts';
 import { observed } from './observe.ts';
-import { openRecords, recordKeeping } from './records.ts';
+import { openRecords } from './records.ts';
 import { sessionScript } from './session.ts';
 import { INT8, parseInt8 } from './sql.ts';
-import { KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
+import { OpenTx } from './transaction.ts';
 
 export interface EmbeddedOptions extends DatabaseOptions {
   /** A folder of the gateway's own, or a PGlite made elsewhere. */
@@ -30,25 +31,28 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
       const { rows } = await client.query(text, [...values], { parsers: { [INT8]: parseInt8 } });
       return rows;
     });
-  const hints = new HintBus();
-  const attempt = <T>(body: (tx: OpenTx) => Promise<T>): Promise<T> =>
-    pglite.transaction((tx) => body(new OpenTx(hints, run(tx), transactionTimeout)));
-  const queue = new KeyedQueue(MAX_WAITING_WRITERS);
-  const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
   const query = run(pglite);
-  const prisma = openRecords(new PrismaPGlite(pglite), transactionTimeout, observe);
-  return {
+  const hints = new HintBus();
+  const driver: Driver = {
     kind: 'pglite',
     schema: 'public',
     hints,
-    ...recordKeeping(prisma, hints, observe),
-    query,
-    transaction,
-    exclusive: (key, body) => queue.run(key, () => transaction(body)),
+    prisma: openRecords(new PrismaPGlite(pglite), transactionTimeout, observe),
+    observe,
+    places: 1,
+    // What runs cannot be cancelled: it has this process.
+    query: () => query,
+    attempt: (operation) => (body) =>
+      pglite.transaction(async (tx) => {
+        const result = await body(new OpenTx(hints, run(tx), { timeout: transactionTimeout, operation }));
+        operation.check();
+        return result;
+      }),
     migrate: (migrations) => migrate({ query }, (statements) => pglite.exec(statements), migrations),
     async close() {
-      await prisma.$disconnect();
+      await driver.prisma.$disconnect();
       await pglite.close();
     },
   };
+  return bind(driver, options);
 }

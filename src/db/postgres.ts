@@ -1,22 +1,28 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
+import { ClientGoneError } from '../model/errors.ts';
+import { bind, type Driver } from './bind.ts';
+import { cancellable } from './cancel.ts';
 import type { Database, DatabaseOptions } from './client.ts';
-import { translateDriverError } from './driver-errors.ts';
 import { HintBus } from './hint-bus.ts';
+import { Waits } from './locks.ts';
 import { type Migration, migrate } from './migrate.ts';
 import { observed } from './observe.ts';
-import { openRecords, recordKeeping } from './records.ts';
+import type { Operation } from './operation.ts';
+import { openRecords } from './records.ts';
 import { withinSchema } from './schema.ts';
 import { DatabaseSetupError, readServerUrl } from './server-url.ts';
 import { checkSession, ownSessions, pooledSessions } from './session.ts';
 import { INT8, parseInt8, type Sql, type StatementObserver } from './sql.ts';
-import { type Attempt, KeyedQueue, MAX_WAITING_WRITERS, OpenTx, withRetries } from './transaction.ts';
+import { type Attempt, OpenTx } from './transaction.ts';
 
 export interface PostgresOptions extends DatabaseOptions {
   url: string;
   /** Direct, without the pooler: for migrations and LISTEN. If given, `url` is taken to be a pooler's. */
   directUrl?: string;
   poolSize: number;
+  /** How many connections may wait for a lock that another gateway holds; not given: a quarter. */
+  lockWaits?: number;
   onError?: (error: Error) => void;
 }
 
@@ -66,14 +72,46 @@ function openPool({ server, direct, schema }: ServerUrls, options: PostgresOptio
   return pool;
 }
 
-/** Runs transactions on the pool's connections. */
-function attemptOn(pool: pg.Pool, hints: HintBus, { transactionTimeout, observe }: PostgresOptions): Attempt<OpenTx> {
+/** Runs statements on the pool's connections: reads, which are cancelled when their client leaves. */
+function queryIn(pool: pg.Pool, operation: Operation, { observe }: PostgresOptions): Sql['query'] {
+  return async (statement, ...given) => {
+    const client = await pool.connect();
+    let spoilt: Error | boolean = false;
+    try {
+      const spoil = () => {
+        spoilt = true;
+      };
+      return await cancellable(client, operation, () => queryOn(client, observe)(statement, ...given), spoil);
+    } catch (error) {
+      if (!(error instanceof ClientGoneError)) spoilt = error as Error;
+      throw error;
+    } finally {
+      client.release(spoilt);
+    }
+  };
+}
+
+/** Runs transactions on the pool's connections. What has not begun to commit when its client leaves is rolled back. */
+function attemptOn(
+  pool: pg.Pool,
+  operation: Operation,
+  hints: HintBus,
+  waits: Waits,
+  { transactionTimeout, observe }: PostgresOptions,
+): Attempt<OpenTx> {
   return async (body) => {
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
       await client.query(BEGIN);
-      const result = await body(new OpenTx(hints, queryOn(client, observe), transactionTimeout));
+      const query = queryOn(client, observe);
+      const spoil = () => {
+        broken = new Error('A cancel may be under way');
+      };
+      const waitFor: OpenTx['waitFor'] = (statement, ...given) =>
+        waits.run(() => cancellable(client, operation, () => query(statement, ...given), spoil));
+      const result = await body(new OpenTx(hints, query, { timeout: transactionTimeout, operation, waitFor }));
+      operation.check();
       const { command } = await client.query('commit');
       if (command !== 'COMMIT') throw new Error(ROLLED_BACK);
       return result;
@@ -110,38 +148,30 @@ async function migrateDirectly(
 
 /** PostgreSQL through one pool, which Prisma shares. */
 export function openPostgres(options: PostgresOptions): Database {
-  const { transactionTimeout, observe } = options;
+  const { transactionTimeout, observe, poolSize, lockWaits = Math.max(1, Math.floor(poolSize / 4)) } = options;
   const urls = serverUrls(options);
   const { schema } = urls;
   const pool = openPool(urls, options);
-  const query = queryOn(pool, observe);
   const hints = new HintBus();
-  const attempt = attemptOn(pool, hints, options);
-  const queue = new KeyedQueue(MAX_WAITING_WRITERS);
-  const transaction: Database['transaction'] = (body) => withRetries(attempt, body);
-  const prisma = openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe);
-  return {
+  const waits = new Waits(lockWaits);
+  const driver: Driver = {
     kind: 'postgres',
     schema,
     hints,
-    ...recordKeeping(prisma, hints, observe),
-    transaction,
-    exclusive: (key, body) => queue.run(key, () => transaction(body)),
-    query: async (statement, ...given) => {
-      try {
-        return await query(statement, ...given);
-      } catch (error) {
-        throw translateDriverError(error);
-      }
-    },
+    prisma: openRecords(new PrismaPg(pool, { schema }), transactionTimeout, observe),
+    observe,
+    places: poolSize,
+    query: (operation) => queryIn(pool, operation, options),
+    attempt: (operation) => attemptOn(pool, operation, hints, waits, options),
     async migrate(migrations) {
       const applied = await migrateDirectly(urls, observe, migrations);
-      await checkSession({ query }, schema);
+      await checkSession({ query: queryOn(pool, observe) }, schema);
       return applied;
     },
     async close() {
-      await prisma.$disconnect();
+      await driver.prisma.$disconnect();
       await pool.end();
     },
   };
+  return bind(driver, options);
 }

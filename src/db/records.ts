@@ -79,22 +79,29 @@ export interface RecordKeeping {
   recordsTransaction<T>(run: (tx: RecordsTx, sql: Tx) => Promise<T>): Promise<T>;
 }
 
-export function recordKeeping(prisma: Records, hints: HintBus, observe: StatementObserver | undefined): RecordKeeping {
+/** @param placed runs something with a place on the database's connections */
+export function recordKeeping(
+  prisma: Records,
+  hints: HintBus,
+  observe: StatementObserver | undefined,
+  placed: <T>(run: () => Promise<T>) => Promise<T>,
+): Omit<RecordKeeping, 'prisma'> {
   const attempt = async <T>(run: (opened: OpenRecordsTx) => Promise<T>): Promise<T> => {
     try {
-      return await prisma.$transaction((records) => {
-        const sql = new OpenTx(hints, sqlWithin(records, observe));
-        return run({ records, sql, committed: () => sql.committed() });
-      });
+      return await placed(() =>
+        prisma.$transaction((records) => {
+          const sql = new OpenTx(hints, sqlWithin(records, observe));
+          return run({ records, sql, committed: () => sql.committed() });
+        }),
+      );
     } catch (error) {
       throw withoutPrisma(error);
     }
   };
   return {
-    prisma,
     async records(run) {
       try {
-        return await run(prisma);
+        return await placed(() => run(prisma));
       } catch (error) {
         throw translateDriverError(withoutPrisma(error));
       }

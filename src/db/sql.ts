@@ -64,6 +64,11 @@ export interface Tx extends Sql {
   readonly inTransaction: true;
   /** Where to publish hints about the transaction, after its commit. */
   readonly hints: HintBus;
+  /**
+   * Waits for a lock that another gateway holds, on this connection, where one more may do so; false: none may. The statement
+   * takes the lock.
+   */
+  waitFor<Values extends readonly unknown[], Row>(statement: Statement<Values, Row>, ...given: Given<Values>): Promise<boolean>;
   /** Runs a task after the commit, before the transaction's caller goes on. Errors of the task are ignored. */
   afterCommit(task: () => unknown): void;
 }

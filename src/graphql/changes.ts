@@ -1,9 +1,11 @@
+import { typesIn } from '../changes/log/recorded-types.ts';
 import {
   CHANGE_KINDS,
   type ChangeKind,
   MEMBERS_A_RECORD,
   type RecordedMember,
   type RecordedSettings,
+  type RecordedType,
 } from '../changes/log/records.ts';
 import type { ChangeEvent } from '../changes/streams/events.ts';
 import { messageTypeArgument } from '../groups/input/member-input.ts';
@@ -15,9 +17,9 @@ import { builder } from './builder.ts';
 import { CallSettingsType } from './call-settings.ts';
 import { forEachName } from './each.ts';
 import { ValidityType } from './group.ts';
-import { AdminRights, MemberPermissionsType, namedLevels, Permissions } from './permissions.ts';
+import { AdminRights, MemberPermissionsType, type NamedLevels, namedLevels, Permissions } from './permissions.ts';
 import { plainSettingFields } from './plain-settings.ts';
-import { LOADED, MESSAGE_TYPES, priced, RIGHTS_OF_MEMBER } from './price/field-price.ts';
+import { BY_MESSAGE_TYPE, LOADED, MESSAGE_TYPES, priced, RIGHTS_OF_MEMBER } from './price/field-price.ts';
 import { WEIGHS } from './price/weights.ts';
 import { GroupRef } from './refs.ts';
 
@@ -42,6 +44,12 @@ export const GroupChangeKindType = builder.enumType('GroupChangeKind', {
   })),
 });
 
+function levelsOfType(types: readonly RecordedType[], messageType: number): NamedLevels | null {
+  const [, send, recv] = types.find(([type]) => type === messageType) ?? [];
+  if (send === undefined || recv === undefined) return null;
+  return namedLevels({ send: send as 0, recv: recv as 0, pub: 2, sub: 2, list: 2 });
+}
+
 export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSettings').implement({
   description: "A group's settings as they were at that version.",
   fields: (t) => ({
@@ -59,23 +67,26 @@ export const GroupSettingsType = builder.objectRef<RecordedSettings>('GroupSetti
     permissions: t.field({
       type: Permissions,
       nullable: true,
-      description: 'Who might do what. null: there was no set of its own for that message type.',
+      description: `Who might do what. null: there was no set of its own for that message type. ${WEIGHS.byMessageType}`,
+      extensions: BY_MESSAGE_TYPE,
       args: {
         messageType: t.arg.int({ defaultValue: 0, description: "0: the group's own set; above 0: that of a message type." }),
       },
-      resolve: ({ flags, types }, args) => {
+      // What is at hand is no promise: that would cost several times as much.
+      resolve: (settings, args, { load }) => {
         const messageType = messageTypeArgument(args.messageType);
-        if (messageType === 0) return namedLevels(levelsOf(flags));
-        const [, send, recv] = types.find(([type]) => type === messageType) ?? [];
-        if (send === undefined || recv === undefined) return null;
-        return namedLevels({ send: send as 0, recv: recv as 0, pub: 2, sub: 2, list: 2 });
+        if (messageType === 0) return namedLevels(levelsOf(settings.flags));
+        const types = typesIn(settings, (key) => load.typesAt.load(key));
+        return types instanceof Promise
+          ? types.then((found) => levelsOfType(found, messageType))
+          : levelsOfType(types, messageType);
       },
     }),
     messageTypes: t.field({
       type: ['Int'],
-      description: `The message types that had a set of their own, in ascending order; at most 1,000. ${WEIGHS.messageTypes}`,
+      description: `The message types that had a set of their own, in ascending order; at most 1,000, unless the gateway is set otherwise. ${WEIGHS.messageTypes}`,
       extensions: MESSAGE_TYPES,
-      resolve: ({ types }) => types.map(([type]) => type),
+      resolve: async (settings, _, { load }) => (await typesIn(settings, (key) => load.typesAt.load(key))).map(([type]) => type),
     }),
     storesMessages: t.boolean({
       description: 'Whether messages were to be stored.',

@@ -1,25 +1,29 @@
 import DataLoader from 'dataloader';
 import { pageTokensOf } from '../access/read-tokens.ts';
 import { findUsers, type User } from '../access/users.ts';
-import type { Viewer, ViewerToken } from '../access/viewer.ts';
+import { databaseOf, type Viewer, type ViewerToken } from '../access/viewer.ts';
 import { type HistoryArgs, pageHistories, type RecordedChange } from '../changes/log/history.ts';
+import { findTypesAt, VERSIONS_A_STATEMENT, type VersionKey } from '../changes/log/recorded-types.ts';
+import type { RecordedType } from '../changes/log/records.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Database } from '../db/client.ts';
 import { type AllowedArgs, pageAllowed } from '../groups/read/allowed.ts';
 import { findGroups, findTypes, type GroupPageArgs, pageGroupsOf } from '../groups/read/groups.ts';
 import { type EntryKey, findEntries, findMembers, type MemberPageArgs, pageMembersOfMany } from '../groups/read/members.ts';
 import { findStandings, type Standing } from '../groups/read/standings.ts';
-import { ROWS_A_STATEMENT } from '../groups/write/transaction.ts';
-import type { Group, TypeLevels } from '../model/group.ts';
+import { ROWS_A_STATEMENT } from '../groups/write/group-write.ts';
+import type { Group, GroupLimits, TypeLevels } from '../model/group.ts';
 import type { Member, MemberKey } from '../model/member.ts';
 import { type Page, type PageArgs, pageSize } from '../model/page.ts';
 import { Pace } from './pace.ts';
 
 /** The context of resolvers. They pass the database on to services and never call it. */
 export interface Context {
+  /** For this operation. */
   readonly db: Database;
   readonly requestId: string;
   readonly viewer: Viewer;
+  readonly limits: GroupLimits;
   /** For streams. */
   readonly hub: WatchHub;
   /** The cursor from which an SSE client that reconnects wants to continue. */
@@ -35,6 +39,8 @@ export interface Loaders {
   pace: Pace;
   group: DataLoader<number, Group | undefined>;
   types: DataLoader<number, ReadonlyMap<number, TypeLevels>>;
+  /** The sets of message types as they were at a version. */
+  typesAt: DataLoader<VersionKey, readonly RecordedType[], string>;
   member: DataLoader<MemberKey, Member | undefined, string>;
   entry: DataLoader<EntryKey, number | undefined, string>;
   standing: DataLoader<EntryKey, Standing | undefined, string>;
@@ -52,9 +58,17 @@ export interface Loaders {
   tokensOf(address: string, args: PageArgs): Promise<Page<ViewerToken>>;
 }
 
-/** @param viewer null only for an operation that selects only the schema, which calls no resolver of ours */
-export function createContext({ viewer, ...given }: Omit<Context, 'viewer' | 'load'> & { viewer: Viewer | null }): Context {
-  return { ...given, viewer: viewer as Viewer, load: viewer ? createLoaders(given.db, viewer) : ({} as Loaders) };
+export interface ContextOptions extends Omit<Context, 'viewer' | 'load'> {
+  /** null only for an operation that selects only the schema, which calls no resolver of ours. */
+  viewer: Viewer | null;
+  /** Aborted when the client does not wait for the answer any longer. */
+  signal?: AbortSignal;
+}
+
+export function createContext({ viewer, signal, ...given }: ContextOptions): Context {
+  if (!viewer) return { ...given, viewer: null as unknown as Viewer, load: {} as Loaders };
+  const db = databaseOf(given.db, viewer, signal);
+  return { ...given, db, viewer, load: createLoaders(db, viewer) };
 }
 
 const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPage: () => false, hasPreviousPage: () => false });
@@ -62,11 +76,12 @@ const emptyPage = <T>(): Page<T> => ({ items: [], cursorOf: () => '', hasNextPag
 /** Loaders for the payload of a user that has just left the group: it sees the settings, and of the members only itself. */
 export function loadersWithoutMembers(db: Database, viewer: Viewer): Loaders {
   const nothing = <K, V, C = K>() => new DataLoader<K, V | undefined, C>(async (keys) => keys.map(() => undefined));
-  const { pace, types, standing } = createLoaders(db, viewer);
+  const { pace, types, typesAt, standing } = createLoaders(db, viewer);
   return {
     pace,
     group: nothing(),
     types,
+    typesAt,
     member: nothing(),
     entry: nothing(),
     // Of others it is told what holds of anyone: as in the payload's lists, they are no members.
@@ -149,6 +164,11 @@ export function createLoaders(db: Database, viewer: Viewer): Loaders {
       const found = await findTypes(db, appId, gids);
       return gids.map((gid) => found.get(gid) ?? new Map());
     }, paced),
+    typesAt: new DataLoader((keys) => findTypesAt(db, appId, keys), {
+      ...paced,
+      maxBatchSize: VERSIONS_A_STATEMENT,
+      cacheKeyFn: ({ gid, version }) => `${gid} ${version}`,
+    }),
     member: new DataLoader(
       async (keys) => {
         const found = new Map((await findMembers(db, appId, keys)).map((member) => [memberKey(member), member]));

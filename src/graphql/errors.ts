@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
 import {
+  ClientGoneError,
   DomainError,
   GroupNotFoundError,
   IdempotencyConflictError,
@@ -141,6 +142,7 @@ export function publicError(error: unknown): { message: string; extensions: Reco
   if (error instanceof NotAllowedError) return { message: error.message, extensions: { code: error.code, right: error.right } };
   if (error instanceof UnauthenticatedError) return { message: error.message, extensions: unauthenticated().extensions };
   if (error instanceof DomainError) return { message: error.message, extensions: { code: error.code } };
+  if (error instanceof ClientGoneError) return { message: error.message, extensions: { code: 'CLIENT_GONE' } };
   if (error instanceof TimeoutError) return { message: error.message, extensions: { code: 'TIMEOUT' } };
   if (error instanceof RateLimitedError) {
     const { message, retryAfter } = error;

@@ -83,8 +83,8 @@ builder.mutationFields((t) => ({
       union: result('GroupAddResult', 'The new group'),
     },
     resolve: (_, { input }, context) => {
-      const { db, viewer } = withFreshLoaders(context);
-      return primed(context, addGroup(db, viewer, input));
+      const { db, viewer, limits } = withFreshLoaders(context);
+      return primed(context, addGroup(db, viewer, input, limits));
     },
   }),
   groupSet: t.field({
@@ -106,8 +106,8 @@ builder.mutationFields((t) => ({
       union: result('GroupSetResult', 'The changed group'),
     },
     resolve: (_, { input }, context) => {
-      const { db, viewer } = withFreshLoaders(context);
-      return primed(context, setGroup(db, viewer, input));
+      const { db, viewer, limits } = withFreshLoaders(context);
+      return primed(context, setGroup(db, viewer, input, limits));
     },
   }),
   groupDel: t.field({
@@ -142,8 +142,8 @@ builder.mutationFields((t) => ({
       union: result('GroupEditMembersResult', 'The result of the change'),
     },
     resolve: async (_, { input }, context) => {
-      const { db, viewer } = withFreshLoaders(context);
-      const payload = await primed(context, editGroupMembers(db, viewer, input));
+      const { db, viewer, limits } = withFreshLoaders(context);
+      const payload = await primed(context, editGroupMembers(db, viewer, input, limits));
       if (payload.viewerLeft) context.load = loadersWithoutMembers(db, viewer);
       return payload;
     },

@@ -85,7 +85,7 @@ builder.node(GroupRef, {
     }),
     messageTypes: t.field({
       type: ['Int'],
-      description: `The message types that have a set of their own, in ascending order; at most 1,000. ${WEIGHS.messageTypes}`,
+      description: `The message types that have a set of their own, in ascending order; at most 1,000, unless the gateway is set otherwise. ${WEIGHS.messageTypes}`,
       extensions: MESSAGE_TYPES,
       resolve: async ({ gid }, _, { load }) => [...(await load.types.load(gid)).keys()],
     }),

@@ -1,6 +1,7 @@
 import { requireScope } from '../access/viewer.ts';
 import { messageTypeArgument } from '../groups/input/member-input.ts';
-import { type PermissionState, watchPermissions } from '../groups/watch-permissions.ts';
+import type { PermissionState } from '../groups/permission-answers.ts';
+import { watchPermissions } from '../groups/watch-permissions.ts';
 import { ACTIONS, type ActionName } from '../model/flags.ts';
 import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';

@@ -1,15 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import { requireScope } from '../access/viewer.ts';
+import { databaseOf, requireScope } from '../access/viewer.ts';
 import type { ChangeRecord } from '../changes/log/read.ts';
 import type { ChangeEvent } from '../changes/streams/events.ts';
+import { MEMBERSHIP_CHANGE_KINDS, type MembershipChangeKind } from '../changes/streams/membership-states.ts';
 import { watchApp } from '../changes/streams/watch-app.ts';
 import { watchGroup } from '../changes/streams/watch-group.ts';
-import {
-  MEMBERSHIP_CHANGE_KINDS,
-  type MembershipChangeKind,
-  type MembershipEvent,
-  watchMemberships,
-} from '../changes/streams/watch-memberships.ts';
+import { type MembershipEvent, watchMemberships } from '../changes/streams/watch-memberships.ts';
 import { NotAllowedError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
 import { invalid } from '../model/issues.ts';
@@ -72,9 +68,10 @@ const shared = new LRUCache<ChangeRecord, Loaders>({ ttl: SHARED_FOR, ttlAutopur
 /** The loaders for a record. Its watchers get the same object from the ring; applications see the same, and share them. */
 function loadersOf(record: ChangeRecord, { db, viewer }: Context): Loaders {
   if (viewer.address !== null) return createLoaders(db, viewer);
+  // For all of its watchers, whichever of them leaves.
   const found = shared.get(record);
   if (found) return found;
-  const load = createLoaders(db, viewer);
+  const load = createLoaders(databaseOf(db, viewer), viewer);
   shared.set(record, load);
   return load;
 }

@@ -2,6 +2,7 @@ import { tokenHolds } from '../access/token-rows.ts';
 import { requireScope, type Viewer } from '../access/viewer.ts';
 import { encodeGroupCursor } from '../changes/log/cursor.ts';
 import { SETTINGS_COLUMNS, SETTINGS_TYPES, settingsValues } from '../changes/log/group-row.ts';
+import { recordedTypes } from '../changes/log/recorded-types.ts';
 import { recordedSettings } from '../changes/log/records.ts';
 import type { Database } from '../db/client.ts';
 import { statement, type Tx } from '../db/sql.ts';
@@ -9,11 +10,11 @@ import { bool, date, int2, int4, int8, text, uuid } from '../db/types.ts';
 import { gatewayState, groups } from '../generated/tables.ts';
 import { GroupNotFoundError, UnauthenticatedError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
-import type { Group, GroupSettings } from '../model/group.ts';
+import { GROUP_LIMITS, type Group, type GroupLimits, type GroupSettings } from '../model/group.ts';
 import { Issues, MAX_INT, type Path } from '../model/issues.ts';
-import { NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
+import { couldNeed, NEEDS_MODIFY, NEEDS_REMOVE } from '../model/may.ts';
 import { ALL_RIGHTS } from '../model/rights.ts';
-import { changedFields, changedSettings, newSettings, type SettingsInput } from '../model/settings.ts';
+import { changedFields, changedSettings, givesSettings, newSettings, type SettingsInput } from '../model/settings.ts';
 import { withCreator } from './input/creator.ts';
 import { checkMembersEdit, type MembersEdit, type MembersInput, messageTypeOf } from './input/member-input.ts';
 import {
@@ -27,10 +28,11 @@ import {
 } from './input/operation-input.ts';
 import { findGroup, findTypes } from './read/groups.ts';
 import { editMembers } from './write/edit-members.ts';
-import { editTypeEntries } from './write/edit-type-entries.ts';
+import { editTypeEntries, tooManyTypes } from './write/edit-type-entries.ts';
+import { GroupWrite } from './write/group-write.ts';
 import { firstOutcome, idempotentRequest, keepOutcome, type MemberCounts, NO_COUNTS } from './write/idempotency.ts';
 import { membersNotNamed } from './write/replace-members.ts';
-import { GroupWrite, type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
+import { type WriteRequest, type WriteResult, writeGroup } from './write/transaction.ts';
 
 /** A group after a write, and the position of that write in its change stream. */
 export interface GroupChanged {
@@ -96,7 +98,7 @@ const BURY = statement({
  * @throws NotAllowedError (CREATE_GROUPS), InvalidInputError, IdempotencyConflictError; GroupNotFoundError when the request is a
  * repetition and its group is gone
  */
-export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInput): Promise<GroupChanged> {
+export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInput, limits = GROUP_LIMITS): Promise<GroupChanged> {
   requireScope(viewer, 'CREATE_GROUPS');
   const issues = new Issues();
   issues.noNulls(input, INPUT, CLEARABLE);
@@ -113,7 +115,7 @@ export async function addGroup(db: Database, viewer: Viewer, input: GroupAddInpu
     const first = request && (await firstOutcome(tx, request));
     if (first) return first;
     const write = await openGroup(tx, viewer, settings, messageType);
-    const counts = await applyEdit(write, edit);
+    const counts = await applyEdit(write, edit, limits);
     await write.flush();
     const { gid, version, mark } = write.group;
     const outcome = { ...counts, position: { gid, version, mark } };
@@ -148,7 +150,7 @@ async function openGroup(tx: Tx, viewer: Viewer, input: SettingsInput, messageTy
  * VersionConflictError, IdempotencyConflictError, NotAMemberError (an entry for a message type needs a membership),
  * LastOwnerError (for a user)
  */
-export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInput): Promise<GroupChanged> {
+export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInput, limits = GROUP_LIMITS): Promise<GroupChanged> {
   requireScope(viewer, 'WRITE');
   const issues = checkTarget(input, CLEARABLE);
   const messageType = messageTypeOf(issues, input.messageType, [...INPUT, 'messageType']);
@@ -159,14 +161,20 @@ export async function setGroup(db: Database, viewer: Viewer, input: GroupSetInpu
   };
   checkMembersEdit(issues, edit, [...INPUT, 'remove']);
   issues.settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupSet', input), async (write) => {
-    await changeSettings(write, settings, messageType);
-    return applyEdit(write, edit);
+  const could = couldNeed({ ...partsOf(edit), settings: givesSettings(settings) });
+  const result = await writeGroup(writeRequest(db, viewer, 'groupSet', input, could), async (write) => {
+    await changeSettings(write, settings, messageType, limits);
+    return applyEdit(write, edit, limits);
   });
   return changedGroup(db, viewer, result);
 }
 
-async function changeSettings(write: GroupWrite, input: SettingsInput, messageType: number): Promise<void> {
+async function changeSettings(
+  write: GroupWrite,
+  input: SettingsInput,
+  messageType: number,
+  { maxMessageTypes }: GroupLimits,
+): Promise<void> {
   const { tx, appId, gid, at } = write;
   const types = (await findTypes(tx, appId, [gid])).get(gid) ?? new Map();
   const before: GroupSettings = { ...write.group, types };
@@ -175,13 +183,18 @@ async function changeSettings(write: GroupWrite, input: SettingsInput, messageTy
   if (fields.length === 0) return;
   write.demand(NEEDS_MODIFY);
   const { types: newTypes, ...own } = after;
+  // One that has more, from before there was a limit, or from when it was higher, may change them and drop them.
+  if (newTypes.size > Math.max(types.size, maxMessageTypes)) tooManyTypes(maxMessageTypes, 'a set of their own');
+  write.begin();
   await tx.query(UPDATE, [appId, gid, ...settingsValues(own, at)]);
   const [oldLevels, levels] = [types.get(messageType), newTypes.get(messageType)];
   if (levels && levels !== oldLevels) await tx.query(PUT_TYPE, [appId, gid, messageType, levels.send, levels.recv]);
   if (oldLevels && !levels) await tx.query(DROP_TYPE, [appId, gid, messageType]);
   write.group = { ...write.group, ...own };
   const { memberCount } = write.group;
-  await write.record({ kind: 'GROUP_UPDATED', settings: recordedSettings(after), changed: fields, memberCount });
+  const { sets, types: recorded } = await recordedTypes(tx, write, types, newTypes);
+  const recordedAfter = { ...recordedSettings(after), types: recorded };
+  await write.record({ kind: 'GROUP_UPDATED', settings: recordedAfter, changed: fields, sets, memberCount });
 }
 
 /**
@@ -192,8 +205,9 @@ async function changeSettings(write: GroupWrite, input: SettingsInput, messageTy
 export async function deleteGroup(db: Database, viewer: Viewer, input: GroupDelInput): Promise<{ gid: string; cursor: string }> {
   requireScope(viewer, 'WRITE');
   checkTarget(input).settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupDel', input), async (write) => {
+  const result = await writeGroup(writeRequest(db, viewer, 'groupDel', input, NEEDS_REMOVE.acts), async (write) => {
     write.demand(NEEDS_REMOVE);
+    write.begin();
     await write.tx.query(BURY, [write.appId, write.gid, write.at, write.head.generation]);
     await write.record({ kind: 'GROUP_DELETED', memberCount: write.group.memberCount });
     return NO_COUNTS;
@@ -211,6 +225,7 @@ export async function editGroupMembers(
   db: Database,
   viewer: Viewer,
   input: GroupEditMembersInput,
+  limits = GROUP_LIMITS,
 ): Promise<GroupChanged & MemberCounts & { viewerLeft: boolean }> {
   requireScope(viewer, 'WRITE');
   const issues = checkTarget(input, ['messageType']);
@@ -223,7 +238,9 @@ export async function editGroupMembers(
   });
   checkMembersEdit(issues, edit, [...INPUT, 'remove']);
   issues.settle();
-  const result = await writeGroup(writeRequest(db, viewer, 'groupEditMembers', input), (write) => applyEdit(write, edit));
+  const could = couldNeed({ ...partsOf(edit), settings: false });
+  const request = writeRequest(db, viewer, 'groupEditMembers', input, could);
+  const result = await writeGroup(request, (write) => applyEdit(write, edit, limits));
   const { added, updated, removed, unchanged } = result;
   // A repetition returns the group as it is now, in which the user may be a member again.
   const viewerLeft =
@@ -231,9 +248,9 @@ export async function editGroupMembers(
   return { ...(await changedGroup(db, viewer, result)), added, updated, removed, unchanged, viewerLeft };
 }
 
-async function applyEdit(write: GroupWrite, given: MembersEdit): Promise<MemberCounts> {
+async function applyEdit(write: GroupWrite, given: MembersEdit, limits: GroupLimits): Promise<MemberCounts> {
   const edit = given.replace ? { ...given, remove: await membersNotNamed(write, given) } : given;
-  return edit.messageType > 0 ? editTypeEntries(write, edit) : editMembers(write, edit);
+  return edit.messageType > 0 ? editTypeEntries(write, edit, limits) : editMembers(write, edit);
 }
 
 function membersEdit(given: {
@@ -253,6 +270,10 @@ function membersEdit(given: {
   };
 }
 
+function partsOf({ add, update, remove, replace }: MembersEdit) {
+  return { adds: add.length > 0, updates: update.length > 0, removes: remove.length > 0 || replace === true };
+}
+
 /** Checks what all writes to an existing group have. A malformed gid is not an issue: it is answered like an unknown one. */
 function checkTarget(input: GroupDelInput, mayBeNull: readonly string[] = []): Issues {
   const issues = new Issues();
@@ -266,13 +287,14 @@ function idempotency(viewer: Viewer, operation: string, input: { idempotencyKey?
   return input.idempotencyKey == null ? undefined : idempotentRequest(viewer, operation, input.idempotencyKey, input);
 }
 
-function writeRequest(db: Database, viewer: Viewer, operation: string, input: GroupDelInput): WriteRequest {
+function writeRequest(db: Database, viewer: Viewer, operation: string, input: GroupDelInput, could: number): WriteRequest {
   return {
     db,
     viewer,
     gid: readGid(input.gid),
     idempotency: idempotency(viewer, operation, input),
     ifVersion: input.ifVersion ?? undefined,
+    could,
   };
 }
 

@@ -22,8 +22,8 @@ export interface Incoming {
   readBody: (bodies: Bodies, limit: number) => Promise<Buffer>;
   /** Whose it is; undefined where nothing is counted by it. */
   address?: string;
-  /** Tells when its client has gone; to be asked only by who waits. */
-  gone: () => AbortSignal;
+  /** Aborted when the client leaves before it has its answer. */
+  signal: AbortSignal;
 }
 
 export interface Answer {
@@ -59,10 +59,10 @@ export function createEndpoint(answerTo: Answerer, options: EndpointOptions = {}
         path,
         query: search.slice(1),
         contentType: sent.get('content-type') ?? '',
+        signal: request.signal,
         header: (name) => sent.get(name) ?? '',
         readBody: async (bodies, limit) =>
           body ? bodies.read(body, { limit, contentLength: sent.get('content-length'), token: undefined }) : Buffer.alloc(0),
-        gone: () => request.signal,
       });
       return new Response(method === 'HEAD' ? null : answer, { status, headers });
     },
@@ -85,13 +85,13 @@ async function handle(
       path,
       query,
       contentType: headers['content-type'] ?? '',
+      signal: leaving(res),
       header: (name) => String(headers[name] ?? ''),
       readBody: (bodies, limit) => {
         reads = true;
         return bodies.read(bodyOf(req), { limit, contentLength: headers['content-length'], token: undefined });
       },
       address: strangers?.addressOf(req),
-      gone: () => closing(res),
     });
   } catch (error) {
     if (req.destroyed && !req.complete) return; // the client is gone
@@ -103,10 +103,11 @@ async function handle(
   else res.end();
 }
 
-function closing(res: ServerResponse): AbortSignal {
+/** Aborted when the connection closes before the answer is sent. */
+function leaving(res: ServerResponse): AbortSignal {
   const controller = new AbortController();
-  if (res.closed) controller.abort();
-  else res.once('close', () => controller.abort());
+  const leave = () => controller.abort();
+  res.once('close', leave).once('finish', () => res.off('close', leave));
   return controller.signal;
 }
 

@@ -87,8 +87,10 @@ function createYogaServer(
       createContext({
         db,
         hub,
+        limits: config,
         viewer: requestState(request).viewer,
         requestId: currentRequestId(),
+        signal: requestState(request).signal ?? request.signal,
         lastEventId: request.headers.get('last-event-id'),
       }),
     plugins: [

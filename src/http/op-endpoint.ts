@@ -13,12 +13,12 @@ import { logRequest } from './request-log.ts';
 import type { Strangers } from './strangers.ts';
 import type { Authenticate } from './yoga/authentication.ts';
 
-export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery' | 'enter' | 'authenticate'> {
+export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery' | 'limits' | 'enter' | 'authenticate'> {
   log: Logger;
   gate: Gate;
   authenticate: Authenticate;
   /** BODY_LIMIT, in bytes; the endpoint's own limit also applies. */
-  config: Pick<Config, 'bodyLimit' | 'opEndpoint'>;
+  config: Pick<Config, 'bodyLimit' | 'opEndpoint' | 'maxMessageTypes'>;
   bodies: Bodies;
   strangers?: Strangers;
   /** How long a client may continue to send a body that was refused, in milliseconds; end-after-body.ts has the default. */
@@ -45,16 +45,20 @@ export function createOpEndpoint({
   ...deps
 }: OpEndpointDeps): Endpoint {
   const limit = Math.min(config.bodyLimit, BODY_LIMIT);
-  const opDeps = { ...deps, tokenInQuery: config.opEndpoint === 'on' };
+  const opDeps = { ...deps, limits: config, tokenInQuery: config.opEndpoint === 'on' };
   return createEndpoint(
-    async ({ method, path, query, contentType, readBody, address, gone }) => {
+    async ({ method, path, query, contentType, readBody, address, signal }) => {
       if (method === 'OPTIONS') return { status: 204, headers: PREFLIGHT };
       if (method === 'HEAD') return { status: 405, headers: { ...ANY_ORIGIN, Allow: `${METHODS}, OPTIONS` } };
-      const entrant: Entrant = { viewer: null, gone };
-      const enter: OpDeps['enter'] = async (viewer, cost) => gate.enter(Object.assign(entrant, { viewer }), cost);
+      const entrant: Entrant = { viewer: null, signal };
+      const own: Pick<OpDeps, 'enter' | 'authenticate' | 'signal'> = {
+        enter: async (viewer, cost) => gate.enter(Object.assign(entrant, { viewer }), cost),
+        authenticate: (given) => authenticate(given, address),
+        signal,
+      };
       const outcome = await readBody(bodies, limit).then((body) => {
         entrant.bytes = body.length;
-        return runOp({ ...opDeps, enter, authenticate: (given) => authenticate(given, address) }, query, contentType, body);
+        return runOp({ ...opDeps, ...own }, query, contentType, body);
       }, refusal);
       const { viewer, error, cause } = outcome;
       const requestId = currentRequestId();

@@ -21,6 +21,8 @@ export interface JoinOptions {
   clientBacklog: number;
   /** How often the client is pinged, in milliseconds; default 12,000. */
   pingInterval?: number;
+  /** Told of each message before it is handled. */
+  heard?: (message: string) => void;
 }
 
 type Send = (way: (written: (error?: Error | null) => void) => void) => Promise<void>;
@@ -66,13 +68,14 @@ function startPings(socket: WebSocket, every: number): () => void {
 export function joinSocket<Extra extends { socket: WebSocket }>(
   { opened }: Server<Extra>,
   extra: Extra,
-  { mask, clientBacklog, pingInterval = PING_EVERY }: JoinOptions,
+  { mask, clientBacklog, pingInterval = PING_EVERY, heard = () => {} }: JoinOptions,
 ): void {
   const { socket } = extra;
   const markAlive = startPings(socket, pingInterval);
   const send = senderTo(socket, clientBacklog, markAlive);
   const receive = async (handle: (message: string) => Promise<void>, message: string) => {
     try {
+      heard(message);
       await handle(message);
     } catch (error) {
       if (error instanceof Error && UNEXPECTED.test(error.message)) return socket.close(BAD_REQUEST, 'Unexpected message');

@@ -15,6 +15,7 @@ import { isAllowedOrigin } from './cors.ts';
 import type { Yoga } from './graphql-endpoint.ts';
 import type { Gate } from './rates/gate.ts';
 import { joinSocket } from './socket.ts';
+import { SocketOperations } from './socket-operations.ts';
 import type { Strangers } from './strangers.ts';
 import { type Authenticate, requestState } from './yoga/authentication.ts';
 
@@ -53,12 +54,11 @@ interface Extra extends Record<PropertyKey, unknown> {
   unguard?: () => void;
   /** Leaves the place among the token's sockets. */
   leave?: () => void;
-  /** Aborted with the socket; made when something waits. */
-  gone?: AbortController;
   /** Whether connection_init came. */
   greeted: boolean;
   /** How many operations run or have unsent results, and how many were refused in a row. */
   operations: number;
+  running: SocketOperations;
   refusals: number;
 }
 
@@ -92,10 +92,10 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
     onClose: ({ extra }) => {
       extra.unguard?.();
       extra.leave?.();
-      extra.gone?.abort();
     },
     onSubscribe: ({ extra }, id, params) => beginOperation(options, extra, id, params),
-    onComplete: ({ extra }) => {
+    onComplete: ({ extra }, id) => {
+      extra.running.end(id);
       extra.operations--;
     },
     execute: (args) => (args as unknown as Prepared).run.execute(args),
@@ -104,9 +104,15 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   });
   sockets.on('connection', (socket: WebSocket, request: IncomingMessage, connection: Duplex) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    const extra: Extra = { socket, request, greeted: false, operations: 0, refusals: 0 };
+    const extra: Extra = { socket, request, greeted: false, operations: 0, running: new SocketOperations(), refusals: 0 };
     boundGreeting(extra, connection, config.initMessage);
-    joinSocket(protocol, extra, { mask, clientBacklog: config.clientBacklog, pingInterval });
+    socket.once('close', () => extra.running.close());
+    joinSocket(protocol, extra, {
+      mask,
+      clientBacklog: config.clientBacklog,
+      pingInterval,
+      heard: (message) => extra.running.heard(message),
+    });
   });
 
   return async (within) => {
@@ -193,10 +199,12 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   extra.refusals = 0;
   extra.operations++;
   const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
+  const state = Object.assign(requestState(request), { signal: extra.running.begin(id) });
   const prepared = await prepare(options, extra, params, request).catch((error: unknown) => [options.mask(error)]);
   if (!Array.isArray(prepared)) return prepared;
+  extra.running.end(id);
   extra.operations--;
-  options.gate.read(requestState(request));
+  options.gate.read(state);
   return prepared;
 }
 
@@ -211,17 +219,16 @@ interface Prepared extends ExecutionArgs {
 /** @throws errors of the database, and GraphQLErrors of the parser and the plugins */
 async function prepare(
   { yoga, gate, authenticate }: WebSocketOptions,
-  extra: Extra,
+  { authorization, socket }: Extra,
   params: SubscribePayload,
   request: Request,
 ): Promise<Prepared | GraphQLError[]> {
-  const { authorization, socket } = extra;
   const viewer = await authenticate(authorization);
   if (!viewer) {
     socket.close(FORBIDDEN, 'Forbidden');
     return [new GraphQLError('The token is not valid any more', { extensions: { code: 'UNAUTHENTICATED' } })];
   }
-  gate.check(Object.assign(requestState(request), { viewer, gone: () => closing(extra) }));
+  gate.check(Object.assign(requestState(request), { viewer }));
   const enveloped = yoga.getEnveloped({ request, params });
   const document: ExecutionArgs['document'] = enveloped.parse(params.query);
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];
@@ -236,12 +243,6 @@ async function prepare(
     contextValue: await enveloped.contextFactory(),
     run: { execute: enveloped.execute, subscribe: enveloped.subscribe },
   };
-}
-
-function closing(extra: Extra): AbortSignal {
-  extra.gone ??= new AbortController();
-  if (extra.socket.readyState > extra.socket.OPEN) extra.gone.abort();
-  return extra.gone.signal;
 }
 
 /** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */

@@ -139,6 +139,14 @@ export class OverloadedError extends Error {
   override name = 'OverloadedError';
 }
 
+/** Nobody waits for the answer any longer: the client has left, or completed the operation. Nothing is told or logged of it. */
+export class ClientGoneError extends Error {
+  override name = 'ClientGoneError';
+  constructor() {
+    super('The client did not wait for the answer');
+  }
+}
+
 /** A statement or a transaction ran, or waited, longer than it may; nothing was written. */
 export class TimeoutError extends Error {
   override name = 'TimeoutError';

@@ -21,6 +21,14 @@ export interface GroupSettings extends PlainSettings, Validity {
   types: ReadonlyMap<number, TypeLevels>;
 }
 
+/** What one group may have. */
+export interface GroupLimits {
+  /** Message types with a set of their own, and as many for which members have entries. */
+  maxMessageTypes: number;
+}
+
+export const GROUP_LIMITS: GroupLimits = { maxMessageTypes: 1_000 };
+
 /** A group as it was when it was read. The sets of its message types are read separately. */
 export interface Group extends Omit<GroupSettings, 'types'> {
   gid: number;

@@ -67,6 +67,24 @@ export function needsToChangeEntry(rights: number): Needs {
   return toTouch(rights);
 }
 
+/** The parts that a request has. */
+export interface RequestParts {
+  settings: boolean;
+  adds: boolean;
+  updates: boolean;
+  removes: boolean;
+}
+
+/** The rights that a request could need, whatever it finds, as bits of rights.ts: who has none of them can only change nothing. */
+export function couldNeed({ settings, adds, updates, removes }: RequestParts): number {
+  const bits = (...rights: Right[]) => needs(...rights).acts;
+  return (
+    (settings ? bits('modify') : 0) |
+    (adds || updates ? bits('addUser', 'addAdmin', 'removeAdmin', 'removeOwner') : 0) |
+    (removes ? bits('owner', 'addUser', 'addAdmin', 'removeUser', 'removeAdmin', 'removeOwner') : 0)
+  );
+}
+
 export function addNeeds(a: Needs, b: Needs): Needs {
   return { acts: a.acts | b.acts, gives: a.gives | b.gives };
 }

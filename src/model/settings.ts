@@ -90,6 +90,12 @@ export function changedSettings(current: GroupSettings, input: SettingsInput, me
   };
 }
 
+/** Whether an input gives any setting. */
+export function givesSettings(input: SettingsInput): boolean {
+  const names = ['flags', 'validity', 'callSettings', 'permissions', ...PLAIN_NAMES] as const;
+  return names.some((name) => input[name] !== undefined);
+}
+
 /**
  * The dotted names of the settings that differ, as change records have them: `name`, `validity.expiresAt`,
  * `permissions.send`, `permissions(7).send`, or `permissions(7)` where a set was dropped. A changed bit is named twice: as

@@ -1,4 +1,5 @@
 import {
+  ClientGoneError,
   GroupNotFoundError,
   InvalidInputError,
   NotAllowedError,
@@ -62,6 +63,8 @@ export function failureOf(error: unknown, nameOf: (path: readonly string[]) => s
   if (error instanceof OverloadedError) {
     return { code: 'RATELIMIT', sentence: 'There is too much to do just now, and the same request may be sent again.' };
   }
+  // Nobody reads it.
+  if (error instanceof ClientGoneError) return { code: 'RATELIMIT', sentence: 'The client did not wait for the answer.' };
   if (error instanceof TimeoutError) return { code: 'SERVERERROR', sentence: 'The database took too long.' };
   return { code: 'SERVERERROR', sentence: 'Something went wrong inside.' };
 }

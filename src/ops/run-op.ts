@@ -1,5 +1,6 @@
-import type { Viewer } from '../access/viewer.ts';
+import { databaseOf, type Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
+import type { GroupLimits } from '../model/group.ts';
 import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
 import { ENVELOPE, parameterAt, readField } from './fields.ts';
 import type { OpCost } from './price.ts';
@@ -10,10 +11,13 @@ export interface OpDeps {
   db: Database;
   /** Whether a token may stand in the query. */
   tokenInQuery: boolean;
+  limits: GroupLimits;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
   /** Waits until an op of this cost may run, and gives what is to be called when it is over. */
   enter: (viewer: Viewer, cost: OpCost) => Promise<() => void>;
+  /** Aborted when the client does not wait for the answer any longer. */
+  signal?: AbortSignal;
 }
 
 /** What came of a request, and what is known of it as far as it could be read. */
@@ -81,10 +85,10 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   let leave: (() => void) | undefined;
   const begin = async (cost: OpCost) => {
     leave = await deps.enter(viewer, cost);
-    return db;
+    return databaseOf(db, viewer, deps.signal);
   };
   try {
-    return await op.run({ viewer, begin }, wire);
+    return await op.run({ viewer, begin, limits: deps.limits }, wire);
   } finally {
     leave?.();
   }

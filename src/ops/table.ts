@@ -10,7 +10,7 @@ import { takePages } from '../groups/read/take-pages.ts';
 import { deleteUser } from '../groups/write/delete-user.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
-import type { Group } from '../model/group.ts';
+import type { Group, GroupLimits } from '../model/group.ts';
 import { OpError, wrong } from './codes.ts';
 import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed, wantedUsers } from './decode.ts';
 import { groupOnWire, memberOnWire, userOnWire } from './encode.ts';
@@ -22,6 +22,7 @@ export interface OpContext {
   viewer: Viewer;
   /** The database, once an op of this cost may run. */
   begin(cost: OpCost): Promise<Database>;
+  limits: GroupLimits;
 }
 
 /** An op: what its token is to be for, and what it does. Its answer is what goes beside `op` and `result`. */
@@ -32,16 +33,16 @@ export interface Op {
 
 const gidAnswer = ({ gid }: Pick<Group, 'gid'>) => ({ group: { gid } });
 
-async function groupAdd({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+async function groupAdd({ begin, viewer, limits }: OpContext, wire: Wire): Promise<object> {
   const input = groupAddInput(wire);
   const db = await begin(writing(addressesOf(input)));
-  return gidAnswer((await addGroup(db, viewer, input)).group);
+  return gidAnswer((await addGroup(db, viewer, input, limits)).group);
 }
 
-async function groupSet({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+async function groupSet({ begin, viewer, limits }: OpContext, wire: Wire): Promise<object> {
   const input = groupSetInput(wire);
   const db = await begin(writing(addressesOf(input)));
-  return gidAnswer((await setGroup(db, viewer, input)).group);
+  return gidAnswer((await setGroup(db, viewer, input, limits)).group);
 }
 
 async function groupDel({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
@@ -50,10 +51,10 @@ async function groupDel({ begin, viewer }: OpContext, wire: Wire): Promise<objec
   return gidAnswer({ gid: Number(gid) });
 }
 
-async function groupEditMembers({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+async function groupEditMembers({ begin, viewer, limits }: OpContext, wire: Wire): Promise<object> {
   const input = groupEditMembersInput(wire);
   const db = await begin(writing(addressesOf(input)));
-  return gidAnswer((await editGroupMembers(db, viewer, input)).group);
+  return gidAnswer((await editGroupMembers(db, viewer, input, limits)).group);
 }
 
 async function seenGroup(db: Database, viewer: Viewer, gid: string): Promise<Group> {

@@ -124,7 +124,12 @@ test('an admin who loses a right while using it: nothing is done with it behind 
 });
 
 test('who becomes a member between the lock, which it does not get, and the reading writes nothing', async () => {
-  const gid = await addGroup({ members: [{ addresses: ['anna'], admin: OWNER }, { addresses: ['emil'] }] });
+  const gid = await addGroup({
+    members: [
+      { addresses: ['anna'], admin: OWNER },
+      { addresses: ['emil'], admin: { addUser: true } },
+    ],
+  });
   const { viewer } = await app.user('emil');
   // It is let into the queue as a member, is none when the lock is its, and an owner as soon as it was refused.
   const gone = interrupted(db, 'group_seen_by_user', () => edit(second.as(app), { gid, remove: ['emil'] }));

@@ -88,7 +88,7 @@ describe('a body over 8 MiB', () => {
   /** The endpoint with a patience of its own for those that go on sending, in milliseconds. */
   const withLinger = async (linger: number) => {
     const endpoint = createOpEndpoint({
-      ...{ db, log: pino({ level: 'silent' }), config: { opEndpoint: 'on', bodyLimit: LIMIT }, linger },
+      ...{ db, log: pino({ level: 'silent' }), config: { ...DEFAULT_LIMITS, opEndpoint: 'on', bodyLimit: LIMIT }, linger },
       bodies: new Bodies(DEFAULT_LIMITS, LIMIT),
       gate: new Gate(DEFAULT_LIMITS, new OwnBuckets(), pino({ level: 'silent' })),
       ...{ authenticate: async () => null },

@@ -45,8 +45,9 @@ export interface TestDatabase extends Database, AsyncDisposable {
 
 export const databaseKind = inject('databaseKind');
 
-function withDefaults({ observe, statementTimeout = 10_000, transactionTimeout = 30_000 }: TestDatabaseOptions): DatabaseOptions {
-  return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout };
+function withDefaults(options: TestDatabaseOptions): DatabaseOptions {
+  const { observe, statementTimeout = 10_000, transactionTimeout = 30_000, shares } = options;
+  return { observe: noting(databaseKind, observe), statementTimeout, transactionTimeout, shares };
 }
 
 /** A database that nothing else uses. */

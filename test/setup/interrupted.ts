@@ -1,9 +1,14 @@
 import type { Database } from '../../src/db/client.ts';
+import type { Caller } from '../../src/db/operation.ts';
 import type { Given, Sql, Statement, Tx } from '../../src/db/sql.ts';
 
-/** The database with some of its methods replaced. */
+/** The database with some of its methods replaced, for all callers. */
 export function altered<D extends Database>(db: D, parts: Partial<Database>): D {
-  return Object.assign(Object.create(db), parts);
+  return Object.assign(
+    Object.create(db),
+    { as: (caller: Caller, atOnce?: number) => altered(db.as(caller, atOnce), parts) },
+    parts,
+  );
 }
 
 /** The database of a gateway that nobody hears of: what it leaves for after a commit is not done. */
@@ -15,6 +20,7 @@ export function quiet<D extends Database>(db: D): D {
         inTransaction: true,
         hints: tx.hints,
         afterCommit: () => {},
+        waitFor: tx.waitFor,
         query: (statement, ...given) => tx.query(statement, ...given),
       });
   return altered(db, {
@@ -37,7 +43,13 @@ export function interrupted<D extends Database>(db: D, name: string, happens: ()
   const within =
     <T>(run: (tx: Tx) => Promise<T>) =>
     (tx: Tx) =>
-      run({ inTransaction: true, hints: tx.hints, afterCommit: (task) => tx.afterCommit(task), query: query(tx) });
+      run({
+        inTransaction: true,
+        hints: tx.hints,
+        afterCommit: (task) => tx.afterCommit(task),
+        waitFor: tx.waitFor,
+        query: query(tx),
+      });
   return altered(db, {
     query: query(db),
     transaction: (run) => db.transaction(within(run)),

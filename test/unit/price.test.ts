@@ -303,6 +303,14 @@ describe('weights', () => {
   });
 });
 
+test('the message types of a group count as many as it may have', () => {
+  const query = '{ group(gid: "1") { messageTypes } }';
+  const { fields = 0, bytes = 0 } = priceOf({ schema, document: parse(query) }) ?? {};
+  const more = priceOf({ schema, document: parse(query), messageTypes: 11_000 });
+  expect(more?.fields).toBe(fields + 10_000 * WEIGHTS.leaf);
+  expect(more?.bytes).toBeGreaterThan(bytes + 10_000 * 10);
+});
+
 describe('points', () => {
   test.each<[string, number, Record<string, unknown>?]>([
     ['{ viewer { address } }', 1],

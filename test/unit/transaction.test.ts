@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { HintBus } from '../../src/db/hint-bus.ts';
+import { KeyedQueue } from '../../src/db/keyed-queue.ts';
+import { HeldElsewhereError } from '../../src/db/locks.ts';
+import { Operation } from '../../src/db/operation.ts';
 import type { Given, Statement } from '../../src/db/sql.ts';
-import { type Attempt, KeyedQueue, OpenTx, withRetries } from '../../src/db/transaction.ts';
+import { type Attempt, OpenTx, withRetries } from '../../src/db/transaction.ts';
 import { int4 } from '../../src/db/types.ts';
-import { OverloadedError, TimeoutError } from '../../src/model/errors.ts';
+import { ClientGoneError, OverloadedError, TimeoutError } from '../../src/model/errors.ts';
 
 const failure = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
 
@@ -59,6 +62,72 @@ describe('KeyedQueue', () => {
   });
 });
 
+describe('KeyedQueue and who waits', () => {
+  const as = (user: string | null, signal?: AbortSignal) => new Operation({ app: 1, token: 'any', user, signal });
+
+  test('a user has a tenth of the places, with whichever token; others have the rest', async () => {
+    const queue = new KeyedQueue(20);
+    const first = gate();
+    const task = () => first.passed;
+    const taken = [queue.run('k', task, as('anna')), queue.run('k', task, as('anna')), queue.run('k', task, as('anna'))];
+    await expect(queue.run('k', task, as('anna'))).rejects.toThrow(OverloadedError);
+    for (let index = 0; index < 2; index++) taken.push(queue.run('k', task, as('bert')));
+    for (let index = 0; index < 16; index++) taken.push(queue.run('k', task, as(null)));
+    expect(queue.waiting('k')).toBe(20);
+    await expect(queue.run('k', task, as(null))).rejects.toThrow('Too many writes wait for this group');
+    taken.push(queue.run('other', task, as('anna')));
+    first.open();
+    await Promise.all(taken);
+    expect(queue.waiting('k')).toBe(0);
+    await queue.run('k', task, as('anna'));
+  });
+
+  test('who leaves gives its place up, and is never called', async () => {
+    const queue = new KeyedQueue(20);
+    const first = gate();
+    const leaving = new AbortController();
+    const ran: string[] = [];
+    const running = queue.run('k', () => first.passed, as('anna', leaving.signal));
+    const gone = queue.run('k', async () => void ran.push('gone'), as('anna', leaving.signal));
+    const next = queue.run('k', async () => void ran.push('next'), as('anna'));
+    await expect(queue.run('k', async () => {}, as('anna'))).rejects.toThrow(OverloadedError);
+    leaving.abort();
+    await expect(gone).rejects.toThrow(ClientGoneError);
+    expect(queue.waiting('k')).toBe(1);
+    first.open();
+    await Promise.all([running, next]);
+    expect(ran).toEqual(['next']);
+  });
+});
+
+describe('a lock that another gateway holds', () => {
+  const held = (times: number) => {
+    const counter = { attempts: 0 };
+    const attempt: Attempt<OpenTx> = async (run) => {
+      counter.attempts++;
+      if (counter.attempts <= times) throw new HeldElsewhereError();
+      return run(new OpenTx(new HintBus(), async () => []));
+    };
+    return { counter, attempt };
+  };
+
+  test('is tried for again, more often than a deadlock is', async () => {
+    const { counter, attempt } = held(8);
+    expect(await withRetries(attempt, async () => 'done', { patience: 10_000 })).toBe('done');
+    expect(counter.attempts).toBe(9);
+  });
+
+  test('is given up when the patience has run out, or the client left', async () => {
+    const { attempt } = held(Number.POSITIVE_INFINITY);
+    await expect(withRetries(attempt, async () => 'done', { patience: 30 })).rejects.toThrow(TimeoutError);
+    const leaving = new AbortController();
+    const operation = new Operation({ app: 1, token: 'any', user: null, signal: leaving.signal });
+    const waiting = withRetries(attempt, async () => 'done', { patience: 60_000, operation });
+    leaving.abort();
+    await expect(waiting).rejects.toThrow(ClientGoneError);
+  });
+});
+
 describe('withRetries', () => {
   const tx = new OpenTx(new HintBus(), async () => []);
   const counted = () => {
@@ -110,7 +179,7 @@ describe('OpenTx', () => {
       asked.push([statement, ...given]);
       return [{ one: 1 }] as Row[];
     };
-    const tx = new OpenTx(new HintBus(), query, 100);
+    const tx = new OpenTx(new HintBus(), query, { timeout: 100 });
     const statement: Statement<readonly [number], { one: number }> = {
       name: 'one',
       parameters: [int4],

@@ -11,7 +11,7 @@ function operations(options: Partial<ConstructorParameters<typeof Turns>[0]> = {
   const failed: unknown[] = [];
   const enter = async (key: string, { limit = 2, fields = 1, bytes = 0, signal = undefined as AbortSignal | undefined } = {}) => {
     try {
-      const leave = await turns.enter({ key, limit, fields, bytes, gone: () => signal });
+      const leave = await turns.enter({ key, limit, fields, bytes, signal });
       begun.push(key);
       ends.push(leave);
     } catch (error) {

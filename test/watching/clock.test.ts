@@ -10,8 +10,8 @@ import { addGroup } from '../../src/groups/operations.ts';
 import { gidOf } from '../../src/model/gid.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { createViewer, openTestDatabase } from '../setup/database.ts';
+import { altered } from '../setup/interrupted.ts';
 import { until } from '../setup/watch.ts';
-import { withOther } from './setup.ts';
 
 const db = await openTestDatabase();
 const { viewer } = await createViewer(db);
@@ -26,7 +26,7 @@ function openHub(pollInterval: number) {
     clock.read++;
     return [{ now: new Date(Date.now() + clock.ahead) }];
   }) as Database['query'];
-  const hub = new WatchHub({ db: withOther(db, { query }), log: pino({ level: 'silent' }), pollInterval });
+  const hub = new WatchHub({ db: altered(db, { query }), log: pino({ level: 'silent' }), pollInterval });
   atEnd(() => hub.stop());
   return { hub, clock };
 }

@@ -5,8 +5,9 @@ import { watchGroup } from '../../src/changes/streams/watch-group.ts';
 import type { Database } from '../../src/db/client.ts';
 import { readGid } from '../../src/model/gid.ts';
 import { openTestGateway } from '../setup/gateway.ts';
+import { altered } from '../setup/interrupted.ts';
 import { GROUP_CHANGES, listen, TRANSPORTS, watchOver } from '../setup/watch.ts';
-import { addGroup, addresses, deleteGroup, editMembers, setGroup, withOther } from './setup.ts';
+import { addGroup, addresses, deleteGroup, editMembers, setGroup } from './setup.ts';
 
 const gateway = await openTestGateway();
 const server = await listen(gateway);
@@ -105,7 +106,7 @@ async function untilReady(gid: string, during: (name: string, pages: number) => 
     return gateway.db.query(statement, ...given);
   };
   const log = pino({ level: 'silent' });
-  const hub = new WatchHub({ db: withOther(gateway.db, { query }), log, hints: false, pollInterval: 3_600_000 });
+  const hub = new WatchHub({ db: altered(gateway.db, { query }), log, hints: false, pollInterval: 3_600_000 });
   const told: unknown[] = [];
   for await (const event of watchGroup(hub, caller.viewer, { gid: readGid(gid), snapshot: true })) {
     if (event.type === 'change') told.push([event.record.kind, event.record.version]);

@@ -1,4 +1,3 @@
-import type { Database } from '../../src/db/client.ts';
 import {
   GroupAddDocument,
   type GroupAddInput,
@@ -32,9 +31,6 @@ export async function setGroup(caller: Caller, input: GroupSetInput) {
 export async function deleteGroup(caller: Caller, gid: string) {
   return payload((await caller.call(GroupDelDocument, { input: { gid } })).groupDel);
 }
-
-/** A database, but for some of it. */
-export const withOther = (db: Database, other: Partial<Database>): Database => Object.assign(Object.create(db), other);
 
 export const addresses = (count: number, prefix = 'member') =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(6, '0')}`);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { afterAll, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
+import { altered } from '../setup/interrupted.ts';
 import { listen, TRANSPORTS, until, type WatchedEvent, watchOver } from '../setup/watch.ts';
 import { addGroup, setGroup } from './setup.ts';
 
@@ -17,9 +18,9 @@ const caller = await healthy.caller();
 const lines: Record<string, unknown>[] = [];
 /** What fails: statements whose names match. */
 let away = /^$/;
-const failing = Object.assign(Object.create(db), {
-  query: (...[statement, values]: Parameters<typeof db.query>) =>
-    away.test(statement.name) ? Promise.reject(new Error(SECRETS)) : db.query(statement, values),
+const failing = altered(db, {
+  query: (statement, ...given) =>
+    away.test(statement.name) ? Promise.reject(new Error(SECRETS)) : db.query(statement, ...given),
 });
 const server = await listen(gatewayOn(failing, { onLog: (line) => lines.push(line) }));
 

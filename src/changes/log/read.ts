@@ -37,12 +37,15 @@ const KINDS = new Map<number, ChangeKind>(Object.entries(CHANGE_KINDS).map(([kin
 export function recordOf(row: ChangeRow): ChangeRecord {
   const { generation, xid, id, kind, data, ...rest } = WHOLE.decode(row);
   const position = { generation, xid, id };
-  return { ...withAllSettings(data), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
+  return { ...withAllSettings(data, row), ...rest, position, kind: KINDS.get(kind), size: row.size } as ChangeRecord;
 }
 
 /** A record from before a setting existed gets that setting's initial value. */
-function withAllSettings(data: { settings?: RecordedSettings }): object {
-  return data.settings ? { ...data, settings: { ...data.settings, ...plainSettings(data.settings) } } : data;
+function withAllSettings(data: { settings?: RecordedSettings }, { gid, version }: { gid: number; version: number }): object {
+  if (!data.settings) return data;
+  const { types, typeCount = types?.length ?? 0 } = data.settings;
+  const at = types ? undefined : { gid, version };
+  return { ...data, settings: { ...data.settings, ...plainSettings(data.settings), typeCount, at } };
 }
 
 /** How much one reader takes at a time: while it is stalled it holds no more in memory. */
@@ -104,6 +107,9 @@ export const SETTLED = `(c.xid < pg_snapshot_xmin(pg_current_snapshot())::text::
 export interface MarkedPosition extends CommitPosition {
   mark: number;
 }
+
+/** The position after a record. */
+export const positionOf = ({ position, mark }: ChangeRecord): MarkedPosition => ({ ...position, mark });
 
 export const BEFORE_ALL: MarkedPosition = { generation: 0, xid: 0, id: 0, mark: 0 };
 

@@ -2,19 +2,34 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../../db/sql.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import type { CommitPosition } from '../log/cursor.ts';
-import { type ChangeRecord, hasUnsettled, isAfter, lastSettled, type MarkedPosition, readAppLog } from '../log/read.ts';
+import {
+  type ChangeRecord,
+  hasUnsettled,
+  isAfter,
+  lastSettled,
+  type MarkedPosition,
+  positionOf,
+  readAppLog,
+} from '../log/read.ts';
+import { MembershipFeed } from './membership-feed.ts';
 import { Ring, type RingBudget } from './ring.ts';
-import type { Subscriber } from './subscriber.ts';
+import type { Waiting } from './subscriber.ts';
 
 const LOAD_RECORDS = 500;
 const LOAD_BYTES = 4 * 1024 * 1024;
 const RETRY_FROM = 10; // milliseconds; doubled up to
 const RETRY_TO = 500;
 
+/** What an app's tail wakes, and ends when the log has another history. */
+export interface AppWaiting extends Waiting {
+  end(error: Error): void;
+}
+
 /** What a gateway keeps of the end of an app's log, in the order of commits, while it is watched. */
 export class AppTail {
   readonly appId: number;
-  readonly subscribers = new Set<Subscriber>();
+  readonly subscribers = new Set<AppWaiting>();
+  readonly memberships = new MembershipFeed();
   readonly #sql: Sql;
   readonly #ring: Ring<ChangeRecord>;
   readonly #onBlocked: (since: number) => void;
@@ -44,6 +59,12 @@ export class AppTail {
       if (!this.#head) this.#begin(head);
     }
     return this.#head as MarkedPosition;
+  }
+
+  /** The same once it was read. */
+  get position(): MarkedPosition {
+    if (!this.#head) throw new Error('The head was not read yet');
+    return this.#head;
   }
 
   #begin(head: MarkedPosition): void {
@@ -97,7 +118,8 @@ export class AppTail {
     const last = records.at(-1);
     if (!last || this.#closed) return false;
     this.#from = this.#ring.push(records)?.position ?? this.#from;
-    this.#head = { ...last.position, mark: last.mark };
+    this.#head = positionOf(last);
+    this.memberships.take(records, head);
     this.#wake();
     return true;
   }
@@ -109,7 +131,9 @@ export class AppTail {
   async #lose(error: unknown): Promise<ChangeRecord[]> {
     if (!(error instanceof StreamEndError)) throw error;
     if (error.code === 'BAD_CURSOR') for (const subscriber of this.subscribers) subscriber.end(error);
+    const lost = this.#head;
     this.#begin(await lastSettled(this.#sql, this.appId));
+    if (lost) this.memberships.lose(lost);
     this.#wake();
     return [];
   }

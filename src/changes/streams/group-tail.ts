@@ -2,7 +2,7 @@ import type { Sql } from '../../db/sql.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import { type ChangeRecord, readGroupLog } from '../log/read.ts';
 import { Ring, type RingBudget } from './ring.ts';
-import type { Subscriber } from './subscriber.ts';
+import type { Waiting } from './subscriber.ts';
 
 const LOAD_RECORDS = 500;
 const LOAD_BYTES = 4 * 1024 * 1024;
@@ -17,7 +17,7 @@ export interface GroupHead {
 export class GroupTail {
   readonly appId: number;
   readonly gid: number;
-  readonly subscribers = new Set<Subscriber>();
+  readonly subscribers = new Set<Waiting>();
   readonly #sql: Sql;
   readonly #ring: Ring<ChangeRecord>;
   #version = 0;
@@ -25,6 +25,7 @@ export class GroupTail {
   #loaded: { version: number; mark?: number } = { version: 0 };
   #heard = 0;
   #history = 0;
+  #polled: { version: number; at: number } | undefined;
   #closed = false;
   #loading = false;
 
@@ -62,6 +63,16 @@ export class GroupTail {
     return this.#history;
   }
 
+  /** Takes note of what a poll found that was sent at a time, by performance.now(). */
+  polled(head: GroupHead | undefined, at: number): void {
+    this.#polled = head && { version: head.version, at };
+  }
+
+  /** When a poll last found nothing behind a version, by performance.now(); undefined: it did not, or does not answer. */
+  pollOf(version: number): number | undefined {
+    return this.#polled && this.#polled.version <= version ? this.#polled.at : undefined;
+  }
+
   #begin({ version, mark }: GroupHead): void {
     if (this.#version === 0) {
       this.#version = version;
@@ -76,6 +87,7 @@ export class GroupTail {
     this.#version = 0;
     this.#loaded = { version: 0 };
     this.#heard = 0;
+    this.#polled = undefined;
     this.#ring.clear();
     this.wake();
   }

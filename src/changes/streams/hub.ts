@@ -8,11 +8,11 @@ import { pick } from '../../db/table.ts';
 import { catalogName, date, int4, int4Array, int8Array, nullable, text } from '../../db/types.ts';
 import { groups } from '../../generated/tables.ts';
 import { StreamEndError } from '../../model/errors.ts';
-import { AppTail } from './app-tail.ts';
+import { AppTail, type AppWaiting } from './app-tail.ts';
 import { GroupTail } from './group-tail.ts';
 import { RingBudget } from './ring.ts';
 import { type ChargeSnapshot, type SnapshotLimits, SnapshotTurns } from './snapshot-turns.ts';
-import { endable, Subscriber } from './subscriber.ts';
+import { endable, Subscriber, type Waiting } from './subscriber.ts';
 
 export interface HubLimits extends SnapshotLimits {
   /** How many streams a token may have open. */
@@ -78,6 +78,7 @@ const BLOCKER = statement({
 export class WatchHub {
   readonly db: Database;
   readonly checkpointInterval: number;
+  readonly pollInterval: number;
   /** The turns of those that read a snapshot. */
   readonly snapshots: SnapshotTurns;
   readonly #streams: TokenPlaces;
@@ -114,6 +115,7 @@ export class WatchHub {
     this.#log = log;
     this.#standing = createStandings(db);
     this.checkpointInterval = checkpointInterval;
+    this.pollInterval = pollInterval;
     this.#timer = setInterval(() => void this.#poll(), pollInterval);
     this.#timer.unref();
     this.#unsubscribe = hints ? db.hints.subscribe((hint) => this.#hear(hint)) : () => {};
@@ -174,8 +176,8 @@ export class WatchHub {
     return () => guarded.end();
   }
 
-  /** The tail of a group while `use` runs with it. */
-  async *withGroup<T>(appId: number, gid: number, subscriber: Subscriber, use: (tail: GroupTail) => AsyncGenerator<T, void>) {
+  /** The tail of a group while `use` runs with it, which wakes `subscriber`. */
+  async *withGroup<T>(appId: number, gid: number, subscriber: Waiting, use: (tail: GroupTail) => AsyncGenerator<T, void>) {
     const key = `${appId}:${gid}`;
     const tail = this.#groups.get(key) ?? new GroupTail(this.db, appId, gid, this.#budget);
     this.#groups.set(key, tail);
@@ -191,8 +193,8 @@ export class WatchHub {
     }
   }
 
-  /** The tail of an app while `use` runs with it. */
-  async *withApp<T>(appId: number, subscriber: Subscriber, use: (tail: AppTail) => AsyncGenerator<T, void>) {
+  /** The tail of an app while `use` runs with it, which wakes `subscriber`. */
+  async *withApp<T>(appId: number, subscriber: AppWaiting, use: (tail: AppTail) => AsyncGenerator<T, void>) {
     const tail = this.#apps.get(appId) ?? new AppTail(this.db, appId, this.#budget, (since) => this.#blocked(since));
     this.#apps.set(appId, tail);
     tail.subscribers.add(subscriber);
@@ -234,9 +236,13 @@ export class WatchHub {
     for (let from = 0; from < tails.length; from += CHUNK) {
       const chunk = tails.slice(from, from + CHUNK).map(([key, tail]) => ({ key, tail, known: tail.known }));
       const watched = [chunk.map(({ tail }) => tail.appId), chunk.map(({ tail }) => tail.gid)] as const;
+      const asked = performance.now();
       const rows = await this.db.query(VERSIONS, watched);
       const heads = new Map(rows.map((row) => [`${row.app_id}:${row.gid}`, row]));
-      for (const { key, tail, known } of chunk) tail.meet(known, heads.get(key));
+      for (const { key, tail, known } of chunk) {
+        tail.meet(known, heads.get(key));
+        tail.polled(heads.get(key), asked);
+      }
     }
   }
 

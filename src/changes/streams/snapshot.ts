@@ -30,12 +30,14 @@ const MEMBERS = statement({
     where m.app_id = $1 and m.gid = $2 and m.address > $3 order by m.address limit ${MEMBERS_A_RECORD}`,
 });
 const ENTRY = pick(memberTypes, 't', ['address', 'messageType', 'permissions']);
+const ENTRIES_A_STATEMENT = 5_000;
 const ENTRIES = statement({
   name: 'snapshot_entries',
-  parameters: [int4, int8, text, text],
+  parameters: [int4, int8, text, int4, text],
   columns: ENTRY.columns,
   text: `select ${ENTRY.list} from member_types t
-    where t.app_id = $1 and t.gid = $2 and t.address >= $3 and t.address <= $4 order by t.address, t.message_type`,
+    where t.app_id = $1 and t.gid = $2 and (t.address, t.message_type) > ($3, $4) and t.address <= $5
+    order by t.address, t.message_type limit ${ENTRIES_A_STATEMENT}`,
 });
 type MemberRow = RowOf<typeof MEMBER.columns>;
 type EntryRow = RowOf<typeof ENTRY.columns>;
@@ -52,24 +54,56 @@ export async function* snapshotPages(sql: Sql, appId: number, gid: number): Asyn
       if (first) yield { settings, members: [] };
       return;
     }
-    const entries = await sql.query(ENTRIES, [appId, gid, begin.address, end.address]);
-    const members = withEntries(rows, entries);
-    for (let from = 0; from < members.length; from += MEMBERS_A_RECORD) {
-      yield { settings, members: members.slice(from, from + MEMBERS_A_RECORD) };
-    }
+    const entries = entriesOf(sql, appId, gid, begin.address, end.address);
+    for await (const members of parts(withEntries(rows, entries))) yield { settings, members };
     if (rows.length < MEMBERS_A_RECORD) return;
     after = end.address;
   }
 }
 
-function withEntries(rows: readonly MemberRow[], entries: readonly EntryRow[]): RecordedMember[] {
-  const byAddress = Map.groupBy(entries, ({ address }) => address);
-  return rows.flatMap(({ address, permissions, rights }): RecordedMember[] => [
-    [address, 0, true, permissions, rights],
-    ...(byAddress.get(address) ?? []).map(
-      (entry): RecordedMember => [address, entry.message_type, true, entry.permissions, rights],
-    ),
-  ]);
+/** The entries of the members between two addresses, in their order, some at a time. */
+async function* entriesOf(sql: Sql, appId: number, gid: number, from: string, to: string): AsyncGenerator<EntryRow[], void> {
+  let after: Pick<EntryRow, 'address' | 'message_type'> | undefined = { address: from, message_type: 0 };
+  while (after) {
+    const entries: EntryRow[] = await sql.query(ENTRIES, [appId, gid, after.address, after.message_type, to]);
+    yield entries;
+    after = entries.length < ENTRIES_A_STATEMENT ? undefined : entries.at(-1);
+  }
+}
+
+/** Members, each before its entries; entries of those who are not among them are left out. Some at a time. */
+async function* withEntries(
+  rows: readonly MemberRow[],
+  pages: AsyncIterable<readonly EntryRow[]>,
+): AsyncGenerator<RecordedMember[], void> {
+  const places = new Map(rows.map(({ address }, index) => [address, index]));
+  let told = 0;
+  for await (const entries of pages) {
+    const recorded: RecordedMember[] = [];
+    for (const { address, message_type, permissions } of entries) {
+      const place = places.get(address);
+      const member = place === undefined ? undefined : rows[place];
+      if (place === undefined || !member) continue;
+      for (; told <= place; told++) recorded.push(ownRecord(rows[told] as MemberRow));
+      recorded.push([address, message_type, true, permissions, member.rights]);
+    }
+    yield recorded;
+  }
+  yield rows.slice(told).map(ownRecord);
+}
+
+const ownRecord = ({ address, permissions, rights }: MemberRow): RecordedMember => [address, 0, true, permissions, rights];
+
+/** The same in parts that an event may have. */
+async function* parts(pages: AsyncIterable<readonly RecordedMember[]>): AsyncGenerator<RecordedMember[], void> {
+  let waiting: RecordedMember[] = [];
+  for await (const page of pages) {
+    waiting.push(...page);
+    for (; waiting.length > MEMBERS_A_RECORD; waiting = waiting.slice(MEMBERS_A_RECORD)) {
+      yield waiting.slice(0, MEMBERS_A_RECORD);
+    }
+  }
+  if (waiting.length > 0) yield waiting;
 }
 
 async function readSettings(sql: Sql, appId: number, gid: number): Promise<RecordedSettings | undefined> {

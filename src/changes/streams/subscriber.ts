@@ -1,7 +1,12 @@
 import type { Viewer } from '../../access/viewer.ts';
 
+/** What a tail wakes when it has moved. */
+export interface Waiting {
+  wake(): void;
+}
+
 /** What one stream waits with: its tail wakes it, its hub ends it. It has no queue. */
-export class Subscriber {
+export class Subscriber implements Waiting {
   readonly viewer: Viewer;
   #wake: (() => void) | undefined;
   /** Woken while it was not waiting: what it read before may be out of date. */

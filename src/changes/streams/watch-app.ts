@@ -1,7 +1,7 @@
-import type { Viewer } from '../../access/viewer.ts';
+import { databaseOf, type Viewer } from '../../access/viewer.ts';
 import { StreamEndError } from '../../model/errors.ts';
 import { decodeCursor, encodeAppCursor } from '../log/cursor.ts';
-import { checkAppPosition, type MarkedPosition, readAppLog } from '../log/read.ts';
+import { checkAppPosition, type MarkedPosition, positionOf, readAppLog } from '../log/read.ts';
 import type { ChangeEvent } from './events.ts';
 import type { WatchHub } from './hub.ts';
 
@@ -11,6 +11,7 @@ import type { WatchHub } from './hub.ts';
  */
 export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): AsyncGenerator<ChangeEvent, void> {
   const { appId } = viewer;
+  const db = databaseOf(hub.db, viewer);
   const cursor = (position: MarkedPosition) => encodeAppCursor(appId, position, position.mark);
   return hub.open(viewer, (subscriber) =>
     hub.withApp(appId, subscriber, async function* (tail): AsyncGenerator<ChangeEvent, void> {
@@ -20,13 +21,13 @@ export function watchApp(hub: WatchHub, viewer: Viewer, after?: string | null): 
         const decoded = decodeCursor(after);
         if (decoded?.stream !== 'app' || decoded.appId !== appId) throw new StreamEndError('BAD_CURSOR');
         position = { ...decoded.position, mark: decoded.mark };
-        await checkAppPosition(hub.db, appId, position);
+        await checkAppPosition(db, appId, position);
       }
       let ready = false;
       for (;;) {
-        const records = tail.after(position) ?? (await readAppLog(hub.db, appId, position));
+        const records = tail.after(position) ?? (await readAppLog(db, appId, position));
         for (const record of records) {
-          position = { ...record.position, mark: record.mark };
+          position = positionOf(record);
           yield { type: 'change', record, cursor: cursor(position) };
           if (subscriber.checkEnd()) return;
         }

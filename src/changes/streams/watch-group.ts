@@ -1,4 +1,4 @@
-import type { Viewer } from '../../access/viewer.ts';
+import { databaseOf, type Viewer } from '../../access/viewer.ts';
 import { type Sql, statement } from '../../db/sql.ts';
 import { pick } from '../../db/table.ts';
 import { bool, int4, int8, nullable, type RowOf, text } from '../../db/types.ts';
@@ -77,7 +77,7 @@ class GroupStream {
 
   constructor(hub: WatchHub, viewer: Viewer, args: GroupStreamArgs, subscriber: Subscriber, tail: GroupTail) {
     this.#hub = hub;
-    this.#sql = hub.db;
+    this.#sql = databaseOf(hub.db, viewer);
     this.#viewer = viewer;
     this.#args = args;
     this.#subscriber = subscriber;

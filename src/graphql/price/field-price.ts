@@ -9,8 +9,11 @@ export type Size = number | { reads: readonly string[]; of: (args: SentArgs) => 
 
 /** What a field has to say of its price, as `extensions.price`, beside what its type tells. */
 export interface FieldPrice {
-  /** The most items that its list has; of a connection, its page; of `edges`, the page that they are of. */
-  items?: Size | 'page';
+  /**
+   * The most items that its list has; of a connection, its page; of `edges`, the page that they are of; or as many as a group
+   * has message types.
+   */
+  items?: Size | 'page' | 'messageTypes';
   /** Whether what it returns, or each item of that, is read from a row of its own: MAX_NODES. */
   nodes?: true;
   /** Whether it costs a statement of its own: MAX_LISTS. */
@@ -72,8 +75,8 @@ export const BY_MESSAGE_TYPE = priced({
 
 export const RIGHTS_OF_MEMBER = priced({ weight: WEIGHTS.rights });
 
-/** A group has at most so many message types with a set of their own. */
-export const MESSAGE_TYPES = priced({ items: 1_000, weight: WEIGHTS.loaded });
+/** The message types of a group with a set of their own. */
+export const MESSAGE_TYPES = priced({ items: 'messageTypes', weight: WEIGHTS.loaded });
 
 /** The input of a mutation that writes members. */
 export const WRITES_MEMBERS = priced({

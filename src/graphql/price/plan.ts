@@ -42,11 +42,14 @@ export class Plan {
   readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   readonly #hasVariables: boolean;
   readonly #known = new Map<SelectionSetNode, Map<GraphQLNamedType, Term>>();
+  readonly #messageTypes: number;
   readonly #steps: ((sent: Sent) => void)[] = [];
   readonly #whole: Term;
 
-  constructor(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) {
+  /** @param messageTypes how many a group may have */
+  constructor(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, messageTypes: number) {
     this.#schema = schema;
+    this.#messageTypes = messageTypes;
     this.#operation = operation;
     this.#hasVariables = Boolean(operation.variableDefinitions?.length);
     const fragments = document.definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION);
@@ -128,6 +131,10 @@ export class Plan {
     return isAbstractType(wanted) && this.#schema.isSubType(wanted, type);
   }
 
+  #priceOf({ items, ...price }: FieldPrice): KnownPrice {
+    return items === undefined ? price : { ...price, items: items === 'messageTypes' ? this.#messageTypes : items };
+  }
+
   #field(node: FieldNode, parent: GraphQLObjectType): Term {
     const { value: name } = node.name;
     const bytes = nameBytes((node.alias ?? node.name).value);
@@ -140,7 +147,7 @@ export class Plan {
     }
     const field = parent.getFields()[name];
     if (!field) return FREE;
-    const price: FieldPrice = field.extensions['price'] ?? {};
+    const price = this.#priceOf(field.extensions['price'] ?? {});
     const returned = getNamedType(field.type);
     const below = node.selectionSet ? this.#selections(node.selectionSet, returned) : undefined;
     const own: Own = {
@@ -160,9 +167,11 @@ export class Plan {
   }
 }
 
+type KnownPrice = Omit<FieldPrice, 'items'> & { items?: Size | 'page' };
+
 /** What is known of a field before its arguments are. */
 interface Own {
-  price: FieldPrice;
+  price: KnownPrice;
   isList: boolean;
   isWrite: boolean;
   /** Of its name. */

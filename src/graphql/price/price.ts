@@ -1,4 +1,5 @@
 import { type DocumentNode, type GraphQLError, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
+import { GROUP_LIMITS } from '../../model/group.ts';
 import { limitExceeded } from '../limits.ts';
 import type { Amount } from './amount.ts';
 import { Plan } from './plan.ts';
@@ -40,6 +41,8 @@ export interface Operation {
   document: DocumentNode;
   operationName?: string | null | undefined;
   variableValues?: Readonly<Record<string, unknown>> | null | undefined;
+  /** How many a group may have; always the same for one document. */
+  messageTypes?: number;
 }
 
 const plans = new WeakMap<DocumentNode, Map<string, Plan>>();
@@ -48,7 +51,7 @@ const plans = new WeakMap<DocumentNode, Map<string, Plan>>();
  * The price of an operation of a valid document; undefined where there is no such operation. It is a bound: a field that is
  * asked for twice under one name counts twice, and of types that exclude each other the dearest does.
  */
-export function priceOf({ schema, document, operationName, variableValues }: Operation): Price | undefined {
+export function priceOf({ schema, document, operationName, variableValues, messageTypes }: Operation): Price | undefined {
   const operation = getOperationAST(document, operationName);
   if (!operation) return undefined;
   let byName = plans.get(document);
@@ -59,7 +62,7 @@ export function priceOf({ schema, document, operationName, variableValues }: Ope
   const name = operation.name?.value ?? '';
   let plan = byName.get(name);
   if (!plan) {
-    plan = new Plan(schema, document, operation);
+    plan = new Plan(schema, document, operation, messageTypes ?? GROUP_LIMITS.maxMessageTypes);
     byName.set(name, plan);
   }
   const price = toPrice(plan.amount(variableValues));

@@ -1,7 +1,7 @@
 import type { Viewer } from '../../access/viewer.ts';
 import { GROUP_COLUMNS, GROUP_LIST, groupOf } from '../../changes/log/group-row.ts';
 import { type Sql, statement } from '../../db/sql.ts';
-import { bool, int4, int8Array, text } from '../../db/types.ts';
+import { bool, int4, int8, int8Array, text, textArray } from '../../db/types.ts';
 import { type Decision, decide } from '../../model/decision.ts';
 import type { ActionName } from '../../model/flags.ts';
 import { readGid } from '../../model/gid.ts';
@@ -49,6 +49,40 @@ export async function findGroupsToAsk(
   }
   const rows = await sql.query(FIND_FOR_USER, [viewer.appId, viewer.address, gids]);
   return new Map(rows.map((row) => [row.gid, { group: groupOf(row), onlySelf: !row.member }]));
+}
+
+const FIND_FOR_USERS = statement({
+  name: 'groups_find_to_ask_many',
+  parameters: [int4, int8, textArray],
+  columns: { ...GROUP_COLUMNS, members: textArray },
+  text: `select ${GROUP_LIST}, date_trunc('milliseconds', statement_timestamp()) as read_at,
+      array(select m.address from members m where m.app_id = $1 and m.gid = $2 and m.address = any($3::text[])) as members
+    from groups g where g.app_id = $1 and g.gid = $2 and g.deleted_at is null`,
+});
+
+/** A group, and who of those that ask about it may. */
+export interface GroupToAsk {
+  group: Group;
+  mayAsk(viewer: Viewer, address: string): boolean;
+}
+
+/** The group that several viewers of one app ask about, in one statement; undefined: there is none, or the only viewer may not. */
+export async function findGroupToAsk(sql: Sql, viewers: readonly Viewer[], gid: number): Promise<GroupToAsk | undefined> {
+  const users = new Set(viewers.flatMap(({ address }) => address ?? []));
+  const [viewer] = viewers;
+  if (!viewer) return undefined;
+  if (users.size === 0 || (users.size === 1 && viewers.every(({ address }) => address !== null))) {
+    const found = (await findGroupsToAsk(sql, viewer, [gid])).get(gid);
+    return found && { group: found.group, mayAsk: (_, address) => !found.onlySelf || address === viewer.address };
+  }
+  const [row] = await sql.query(FIND_FOR_USERS, [viewer.appId, gid, [...users]]);
+  if (!row) return undefined;
+  const members = new Set(row.members);
+  const open = (row.flags & OPEN_TO_ANYONE) !== 0;
+  return {
+    group: groupOf(row),
+    mayAsk: (asking, address) => asking.address === null || members.has(asking.address) || (open && asking.address === address),
+  };
 }
 
 /** Adds issues for an invalid address or message type. Returns the message type; null means the default 0. */

@@ -1,4 +1,5 @@
 import type { Viewer } from '../../access/viewer.ts';
+import { recordedTypes } from '../../changes/log/recorded-types.ts';
 import { recordedSettings } from '../../changes/log/records.ts';
 import type { Database } from '../../db/client.ts';
 import { statement } from '../../db/sql.ts';
@@ -51,7 +52,9 @@ export async function extendByActivity(db: Database, viewer: Viewer, group: Grou
     write.group = { ...write.group, expiresAt };
     const { memberCount } = write.group;
     const changed = changedFields(before, after);
-    await write.record({ kind: 'GROUP_UPDATED', settings: recordedSettings(after), changed, memberCount });
+    const { types: recorded } = await recordedTypes(tx, write, types, types);
+    const settings = { ...recordedSettings(after), types: recorded };
+    await write.record({ kind: 'GROUP_UPDATED', settings, changed, memberCount });
     return NO_COUNTS;
   });
 }

@@ -1,6 +1,7 @@
+import { takeLock } from '../../db/locks.ts';
 import { type Sql, statement, type Tx } from '../../db/sql.ts';
 import { pick } from '../../db/table.ts';
-import { bool, bytea, int4, nothing, nullable, text } from '../../db/types.ts';
+import { bool, bytea, int4, nullable, text } from '../../db/types.ts';
 import { routedMessages } from '../../generated/tables.ts';
 import { IdempotencyConflictError } from '../../model/errors.ts';
 
@@ -23,12 +24,12 @@ export interface KeptRouting {
 const KEPT_FOR = "interval '10 minutes'";
 const PRUNED_AT_ONCE = 1_000;
 
-// A lock of two integers cannot collide with a group's, which is one bigint. A repetition waits here for the first request.
+// A lock of two integers cannot collide with a group's, which is one bigint. It is tried, since a wait would keep a connection.
 const LOCK = statement({
   name: 'message_lock',
   parameters: [text, text],
-  columns: { pg_advisory_xact_lock: nothing },
-  text: 'select pg_advisory_xact_lock(hashtext($1), hashtext($2))',
+  columns: { locked: bool },
+  text: 'select pg_try_advisory_xact_lock(hashtext($1), hashtext($2)) as locked',
 });
 const KEPT = pick(routedMessages, '', ['hash', 'receiver', 'store', 'loopback']);
 const FIND = statement({
@@ -57,9 +58,9 @@ const PRUNE = statement({
     delete from routed_messages m using old where (m.app_id, m.key) = (old.app_id, old.key) returning 1`,
 });
 
-/** If the same message is being routed, on any gateway, waits for the end of that transaction. */
+/** While the same message is being routed on another gateway, the transaction begins again. */
 export async function lockMessage(tx: Tx, { appId, key }: MessageId): Promise<void> {
-  await tx.query(LOCK, [`message:${appId}`, key]);
+  await takeLock(tx, LOCK, [`message:${appId}`, key]);
 }
 
 /**

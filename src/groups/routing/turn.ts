@@ -1,5 +1,6 @@
+import { takeLock } from '../../db/locks.ts';
 import { type Statement, statement, type Tx } from '../../db/sql.ts';
-import { int2Array, int4, int8, nothing, type SqlType, text, textArray } from '../../db/types.ts';
+import { bool, int2Array, int4, int8, nothing, type SqlType, text, textArray } from '../../db/types.ts';
 import type { TypeLevels } from '../../model/group.ts';
 import type { Member } from '../../model/member.ts';
 import { permissionBit } from '../../model/member-permissions.ts';
@@ -25,8 +26,15 @@ export interface TurnRequest {
 const LOCK = statement({
   name: 'turn_lock',
   parameters: [text, int4],
+  columns: { locked: bool },
+  text: 'select pg_try_advisory_xact_lock(hashtext($1), $2) as locked',
+});
+const WAIT = statement({
+  name: 'turn_wait',
+  parameters: [text, int4],
   columns: { pg_advisory_xact_lock: nothing },
   text: 'select pg_advisory_xact_lock(hashtext($1), $2)',
+  only: 'postgres',
 });
 
 /** Up to this many candidates are gathered and the next is picked; among more, a scan in order finds the next one soon. */
@@ -123,7 +131,8 @@ export function turnName(request: TurnRequest): string {
 export async function takeTurn(tx: Tx, request: TurnRequest): Promise<Member | undefined> {
   const { appId, gid, from, among } = request;
   const { demand, turn } = turnOf(request);
-  await tx.query(LOCK, [`turn:${appId}:${gid}`, turn]);
+  const name = [`turn:${appId}:${gid}`, turn] as const;
+  await takeLock(tx, LOCK, name, () => tx.waitFor(WAIT, name));
   // A statement of its own after the lock: the lock's own snapshot is older than its wait.
   const { form, values } = demand;
   const [, ...besidesBits] = values;

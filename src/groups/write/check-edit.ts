@@ -4,8 +4,8 @@ import { LastOwnerError } from '../../model/errors.ts';
 import { Flag } from '../../model/flags.ts';
 import { addNeeds, NO_NEEDS, needsToChange } from '../../model/may.ts';
 import { hasRight, rightBit } from '../../model/rights.ts';
+import type { GroupWrite } from './group-write.ts';
 import type { MemberBits, MembersPlan } from './members-plan.ts';
-import type { GroupWrite } from './transaction.ts';
 
 const OTHER_OWNER = statement({
   name: 'members_other_owner',

@@ -5,9 +5,9 @@ import { date, int4, int4Array, int8, textArray } from '../../db/types.ts';
 import * as tables from '../../generated/tables.ts';
 import type { MembersEdit } from '../input/member-input.ts';
 import { checkEdit } from './check-edit.ts';
+import { type GroupWrite, slices } from './group-write.ts';
 import type { MemberCounts } from './idempotency.ts';
 import { type MemberBits, planMembers } from './members-plan.ts';
-import { type GroupWrite, slices } from './transaction.ts';
 
 const BITS = pick(tables.members, '', ['address', 'permissions', 'rights']);
 const FIND = statement({
@@ -74,6 +74,7 @@ export async function editMembers(write: GroupWrite, edit: MembersEdit): Promise
   const found = await findBits(write, [...named, ...edit.remove]);
   const planned = planMembers(edit, found);
   await checkEdit(write, found, planned);
+  write.begin();
   const { added, updated, removed, unchanged } = planned;
   const { appId, gid, tx, at, head } = write;
   for await (const slice of slices(removed)) {

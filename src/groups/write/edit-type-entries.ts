@@ -4,12 +4,14 @@ import { pick } from '../../db/table.ts';
 import { date, int4, int4Array, int8, textArray } from '../../db/types.ts';
 import { members, memberTypes } from '../../generated/tables.ts';
 import { NotAMemberError } from '../../model/errors.ts';
+import type { GroupLimits } from '../../model/group.ts';
+import { invalid } from '../../model/issues.ts';
 import { addNeeds, NO_NEEDS, needsToChangeEntry } from '../../model/may.ts';
 import { TYPE_PERMISSIONS, withPermissions } from '../../model/member-permissions.ts';
 import type { MembersEdit, MembersInput } from '../input/member-input.ts';
 import { recordChunks } from './edit-members.ts';
+import { type GroupWrite, slices } from './group-write.ts';
 import type { MemberCounts } from './idempotency.ts';
-import { type GroupWrite, slices } from './transaction.ts';
 
 /** A member's entry for the message type. */
 interface MemberEntry {
@@ -56,6 +58,37 @@ const TOUCH = statement({
   text: `update members set updated_at = $4, xid = pg_current_xact_id()::text::bigint, generation = $5
     where app_id = $1 and gid = $2 and address = any($3::text[])`,
 });
+
+// One step for each message type, whatever the number of entries; none where the group has entries for this one.
+const TYPES = statement({
+  name: 'entries_types',
+  parameters: [int4, int8, int4, int8],
+  columns: { types: int8 },
+  text: `with recursive types as (
+      (select t.message_type from member_types t where t.app_id = $1 and t.gid = $2
+        and not exists (select from member_types s where s.app_id = $1 and s.gid = $2 and s.message_type = $3)
+        order by t.message_type limit 1)
+      union all
+      select (select t.message_type from member_types t where t.app_id = $1 and t.gid = $2 and t.message_type > types.message_type
+        order by t.message_type limit 1)
+      from types where types.message_type is not null)
+    select count(*) as types from (select from types where message_type is not null limit $4) as counted`,
+});
+
+/** @throws InvalidInputError */
+export function tooManyTypes(most: number, what: string): never {
+  invalid(['input', 'messageType'], `would be more than ${most} message types of the group with ${what}`);
+}
+
+/**
+ * Checks that the group does not get entries for more message types than it may have. One that has more, from before there was
+ * a limit, may change them and drop them.
+ * @throws InvalidInputError
+ */
+async function checkTypes({ tx, appId, gid }: GroupWrite, messageType: number, { maxMessageTypes }: GroupLimits): Promise<void> {
+  const [counted] = await tx.query(TYPES, [appId, gid, messageType, maxMessageTypes]);
+  if ((counted?.types ?? 0) >= maxMessageTypes) tooManyTypes(maxMessageTypes, 'entries of members');
+}
 
 /** The members among the addresses, with their entries. */
 async function findMemberEntries(
@@ -119,14 +152,19 @@ function planEntries(edit: MembersEdit, found: ReadonlyMap<string, MemberEntry>)
 /**
  * Adds, changes and removes members' entries for one message type, each a MembersUpdated. The counts count entries.
  * @throws NotAMemberError when `add` names an address that is not a member, or `update` one without an entry; NotAllowedError
- * for a user
+ * for a user; InvalidInputError when the group would have entries for too many message types
  */
-export async function editTypeEntries(write: GroupWrite, edit: MembersEdit): Promise<MemberCounts> {
+export async function editTypeEntries(write: GroupWrite, edit: MembersEdit, limits: GroupLimits): Promise<MemberCounts> {
   const { messageType } = edit;
   const named = [...edit.add, ...edit.update].flatMap(({ addresses }) => addresses);
   const found = await findMemberEntries(write, messageType, [...named, ...edit.remove]);
   const { counts, dropped, put } = planEntries(edit, found);
   write.demand([...dropped, ...put].reduce((needs, [, , , , rights]) => addNeeds(needs, needsToChangeEntry(rights)), NO_NEEDS));
+  write.begin();
+
+  // Where one of them has an entry, the message type is not new.
+  const isNew = counts.added > 0 && counts.updated + counts.removed + counts.unchanged === 0;
+  if (isNew) await checkTypes(write, messageType, limits);
 
   const { appId, gid, tx, at, head } = write;
   for await (const slice of slices(dropped)) {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Viewer } from '../../access/viewer.ts';
 import type { GroupPosition } from '../../changes/log/cursor.ts';
+import { takeLock } from '../../db/locks.ts';
 import { type Sql, statement, type Tx } from '../../db/sql.ts';
 import { pick } from '../../db/table.ts';
-import { bytea, int4, int8, nothing, text } from '../../db/types.ts';
+import { bool, bytea, int4, int8, text } from '../../db/types.ts';
 import { idempotencyKeys } from '../../generated/tables.ts';
 import { IdempotencyConflictError } from '../../model/errors.ts';
 
@@ -42,12 +43,12 @@ export function idempotentRequest(viewer: Viewer, operation: string, key: string
   return { viewer, operation, key, hash: createHash('sha256').update(canonical).digest() };
 }
 
-// A lock of two integers cannot collide with a group's, which is one bigint. A repetition waits here for the first request.
+// A lock of two integers cannot collide with a group's, which is one bigint. It is tried, since a wait would keep a connection.
 const LOCK_KEY = statement({
   name: 'idempotency_lock',
   parameters: [text, text],
-  columns: { pg_advisory_xact_lock: nothing },
-  text: 'select pg_advisory_xact_lock(hashtext($1), hashtext($2))',
+  columns: { locked: bool },
+  text: 'select pg_try_advisory_xact_lock(hashtext($1), hashtext($2)) as locked',
 });
 const KEPT = pick(idempotencyKeys, '', ['hash', 'gid', 'version', 'mark', 'added', 'updated', 'removed', 'unchanged']);
 const FIND = statement({
@@ -81,12 +82,18 @@ const PRUNE = statement({
 const keyOf = ({ viewer, operation, key }: IdempotentRequest) => [viewer.appId, operation, viewer.address ?? '', key] as const;
 
 /**
- * Waits for a running request with the same key, then returns the outcome of the first that succeeded.
+ * The outcome of the first request with the same key that succeeded; while another one runs on another gateway the transaction
+ * begins again. Those of this gateway wait for each other before.
  * @throws IdempotencyConflictError when that one had another input
  */
 export async function firstOutcome(tx: Tx, request: IdempotentRequest): Promise<WriteOutcome | undefined> {
-  await tx.query(LOCK_KEY, [JSON.stringify(keyOf(request).slice(0, 3)), request.key]);
+  await takeLock(tx, LOCK_KEY, [JSON.stringify(keyOf(request).slice(0, 3)), request.key]);
   return findOutcome(tx, request);
+}
+
+/** The name of a key, for this process's queue. */
+export function keyName(request: IdempotentRequest): string {
+  return JSON.stringify(['key', ...keyOf(request)]);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Database } from '../../db/client.ts';
 import { statement } from '../../db/sql.ts';
 import { int4, int8, text } from '../../db/types.ts';
 import { groups } from '../../generated/tables.ts';
-import { ROWS_A_STATEMENT } from './transaction.ts';
+import { ROWS_A_STATEMENT } from './group-write.ts';
 
 const NEXT = statement({
   name: 'purge_next',

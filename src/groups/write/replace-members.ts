@@ -4,7 +4,7 @@ import { int4, int8, text } from '../../db/types.ts';
 import { members, memberTypes } from '../../generated/tables.ts';
 import { invalid } from '../../model/issues.ts';
 import { MAX_ADDRESSES, type MembersEdit } from '../input/member-input.ts';
-import { type GroupWrite, ROWS_A_STATEMENT } from './transaction.ts';
+import { type GroupWrite, ROWS_A_STATEMENT } from './group-write.ts';
 
 const MEMBERS = statement({
   name: 'members_addresses',

@@ -22,8 +22,8 @@ export interface Entrant {
   rate?: Standing;
   /** The bytes of its body, which are kept while it waits. */
   bytes?: number;
-  /** The end of the client, after which nothing has to wait. */
-  gone?: () => AbortSignal | undefined;
+  /** Aborted when the client does not wait for the answer any longer; without, that of its request. */
+  signal?: AbortSignal;
   /** Whether its operation came so far that the gate was asked. */
   asked?: true;
 }
@@ -102,7 +102,7 @@ export class Gate {
    * @throws RateLimitedError, OverloadedError; nothing has run
    */
   enter(entrant: Entrant, { points, fields }: Cost): (() => void) | Promise<() => void> {
-    const { viewer, bytes = 0, gone } = entrant;
+    const { viewer, bytes = 0, signal } = entrant;
     entrant.asked = true;
     const key = viewer ? tokenKey(viewer) : '';
     const limit = viewer && viewer.address === null ? this.#limits.appConcurrency : this.#limits.userConcurrency;
@@ -110,7 +110,7 @@ export class Gate {
       this.#pressure.refused();
       throw new OverloadedError('The gateway does not keep up; for now only small operations run');
     }
-    const waiting = { key, limit, fields, bytes, gone };
+    const waiting = { key, limit, fields, bytes, signal };
     this.#turns.check(waiting); // before anything is taken
     const policy = viewer && this.#policyOf(viewer);
     if (!policy) return this.#turns.enter(waiting);

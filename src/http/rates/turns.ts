@@ -1,4 +1,4 @@
-import { OverloadedError, RateLimitedError } from '../../model/errors.ts';
+import { ClientGoneError, OverloadedError, RateLimitedError } from '../../model/errors.ts';
 
 export interface TurnsOptions {
   /** How many may wait, of all tokens together. */
@@ -19,8 +19,8 @@ export interface Turn {
   fields: number;
   /** Of its body. */
   bytes: number;
-  /** The end of its client: nobody waits any more. */
-  gone?: () => AbortSignal | undefined;
+  /** Aborted when nobody waits any more. */
+  signal?: AbortSignal;
 }
 
 /** What begins at a stretch, before the event loop is given back and others are heard: operations, and their fields. */
@@ -98,12 +98,11 @@ export class Turns {
     return this.#wait(token, turn);
   }
 
-  #wait(token: Token, { fields, bytes, gone: clientOf }: Turn): Promise<() => void> {
-    const gone = clientOf?.();
+  #wait(token: Token, { fields, bytes, signal }: Turn): Promise<() => void> {
     return new Promise((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer);
-        gone?.removeEventListener('abort', leave);
+        signal?.removeEventListener('abort', leave);
         this.#count(token, -1, -bytes);
       };
       const waiting: Waiting = {
@@ -121,14 +120,14 @@ export class Turns {
       };
       const late = () =>
         remove(token.running < token.limit ? new OverloadedError('It waited too long; try again') : ownQueueFull());
-      const leave = () => remove(new OverloadedError('The client has left'));
+      const leave = () => remove(new ClientGoneError());
       const timer = setTimeout(late, this.#options.within);
       token.waiting.push(waiting);
       this.#count(token, 1, bytes);
       if (token.running < token.limit) this.#ready.add(token);
       this.#schedule();
-      if (gone?.aborted) leave();
-      else gone?.addEventListener('abort', leave);
+      if (signal?.aborted) leave();
+      else signal?.addEventListener('abort', leave);
     });
   }
 

@@ -2,6 +2,7 @@ import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { limitExceeded } from '../../graphql/limits.ts';
 import { type OperationLimits, type Price, priceOf, refusalOf } from '../../graphql/price/price.ts';
+import { GROUP_LIMITS } from '../../model/group.ts';
 import { jsonWithin } from '../json-within.ts';
 import { requestState } from './authentication.ts';
 
@@ -11,6 +12,7 @@ export const COST_HEADER = 'X-Rollcall-Cost';
 export interface PriceLimits extends OperationLimits {
   /** The largest answer, and the largest event of a stream, in bytes. */
   responseLimit: number;
+  maxMessageTypes: number;
 }
 
 /** An answer that may come with a way of its own to be written: Yoga asks it. */
@@ -25,9 +27,11 @@ interface Answered {
  * Refuses operations that cost too much, before anything of them runs, whoever asks and by whatever transport; and answers
  * that are too large, where the price says that they may be.
  */
-export function usePrice({ responseLimit, ...limits }: PriceLimits): Plugin {
+export function usePrice({ responseLimit, maxMessageTypes, ...limits }: PriceLimits): Plugin {
+  // Where the limit was lowered, groups may still have as many as before.
+  const messageTypes = Math.max(maxMessageTypes, GROUP_LIMITS.maxMessageTypes);
   function begin(args: ExecutionArgs) {
-    const price = priceOf(args);
+    const price = priceOf({ ...args, messageTypes });
     const { request } = args.contextValue as { request?: Request };
     if (price && request) requestState(request).price = price;
     const shown = price && wantsCost(args) ? price : undefined;

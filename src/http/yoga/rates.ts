@@ -16,7 +16,7 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
       const { request } = args.contextValue as { request: Request };
       const state = requestState(request);
       const { price = { points: 1, fields: 0 } } = state;
-      state.gone ??= () => request.signal;
+      state.signal ??= request.signal;
       let entered: ReturnType<Gate['enter']>;
       try {
         entered = gate.enter(state, price);
