@@ -14,6 +14,7 @@ import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
 import { currentRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
+import { useConnection } from './yoga/connection.ts';
 import { useCors } from './yoga/cors.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
@@ -22,6 +23,7 @@ import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
+import { useStatus } from './yoga/status.ts';
 import { useSubscriptionRoot } from './yoga/subscription-root.ts';
 import { useVariableIssues } from './yoga/variables.ts';
 
@@ -95,6 +97,7 @@ function createYogaServer(
     plugins: [
       useLogging(log),
       useCors(config.allowedOrigins),
+      useConnection(),
       useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
       useRequestBody(bodies, config.bodyLimit),
       useIntrospection(config.introspection),
@@ -103,6 +106,7 @@ function createYogaServer(
       usePrice(config),
       useSubscriptionRoot(),
       useVariableIssues(),
+      useStatus(),
       useServerSentEvents(mask, eventStreams),
     ],
   });

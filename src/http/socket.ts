@@ -88,6 +88,11 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
       protocol: socket.protocol,
       send: (data) => send((written) => socket.send(data, written)),
       close: (code, reason) => socket.close(code, Buffer.byteLength(reason ?? '') > MAX_REASON ? '' : reason),
+      async onPing(payload) {
+        const pong = pongOf(payload);
+        if (pong === undefined) socket.close(BAD_REQUEST, 'Invalid message received');
+        else await send((written) => socket.send(pong, written));
+      },
       onMessage: (handle) =>
         socket.on('message', (data) => {
           if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, String(data)));
@@ -100,4 +105,13 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
   socket.once('close', (code, reason) => {
     closed(code, String(reason)).catch(mask);
   });
+}
+
+/** The answer to a ping, which repeats what it bears; undefined: that is nested so deep that it can be read but not written. */
+function pongOf(payload: unknown): string | undefined {
+  try {
+    return JSON.stringify({ type: 'pong', payload: payload ?? undefined });
+  } catch {
+    return undefined;
+  }
 }

@@ -181,7 +181,7 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   if (id.length > MAX_ID) {
     const message = `The id of an operation has at most ${MAX_ID} characters`;
     extra.socket.close(BAD_REQUEST, message);
-    return [new GraphQLError(message)];
+    return [new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } })];
   }
   // Operations that the client has just completed are about to end.
   const { maxOperations } = options.config;
@@ -228,7 +228,7 @@ async function prepare(
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];
   if (errors.length > 0) return [...errors];
   const { operationName } = params;
-  if (!getOperationAST(document, operationName)) return [new GraphQLError('There is no such operation, or not one alone')];
+  if (!getOperationAST(document, operationName)) return [noOperation()];
   return {
     schema: enveloped.schema,
     document,
@@ -237,6 +237,11 @@ async function prepare(
     contextValue: await enveloped.contextFactory(),
     run: { execute: enveloped.execute, subscribe: enveloped.subscribe },
   };
+}
+
+function noOperation(): GraphQLError {
+  const extensions = { code: 'OPERATION_RESOLUTION_FAILURE' };
+  return new GraphQLError('There is no such operation, or not one alone', { extensions });
 }
 
 /** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */

@@ -71,7 +71,10 @@ function socketScript(random: Random, token: Token, names: Names): SocketScript 
 async function playHttp(port: number, sent: Sent, world: World): Promise<Played> {
   const text = Buffer.concat(sent.pieces).toString('latin1');
   const [method = ''] = text.split(' ', 1);
-  const onlyResults = /^Accept: application\/graphql-response\+json(; charset=utf-8)?\r$/m.test(text) && sent.whole;
+  const onlyResults =
+    /^Accept: application\/graphql-response\+json(; charset=utf-8)?\r$/m.test(text) &&
+    sent.whole &&
+    text.match(/ HTTP\/1\.1\r$/gm)?.length === 1;
   const heard = await exchange(port, sent, () => false);
   const shown = showing(text, world);
   // Node takes a client that closes its side for one that is gone.

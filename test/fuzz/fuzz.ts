@@ -47,7 +47,7 @@ const env = {
   APP_TOKEN: 'fuzz-token-fuzz-token-fuzz-token-fuzz',
 };
 const gateways = [await GatewayProcess.start(env, watch), await GatewayProcess.start({ ...env, NODE_ENV: 'production' }, watch)];
-const { played, faults, outcomes } = await fuzz(
+const { played, faults, last, outcomes } = await fuzz(
   { db: database.db, ports: gateways.map(({ port }) => port), trouble: () => trouble.splice(0) },
   {
     seed,
@@ -59,6 +59,7 @@ const { played, faults, outcomes } = await fuzz(
 await Promise.all(gateways.map((gateway) => gateway.end('SIGTERM')));
 faults.push(...trouble.map((what) => ({ cases: 'the end', what: [what], shown: '' })));
 faults.forEach(print);
+if (values.case !== undefined) console.log(`It sends ${last}`);
 console.log(
   [...outcomes]
     .sort()

@@ -104,8 +104,11 @@ class OperationWriter {
     const random = this.#random;
     const variable = `v${this.#definitions.length}`;
     const fallback = random.chance(0.15) ? ` = ${literalOf(this.#values.of(type, name), type)}` : '';
-    this.#definitions.push(`$${variable}: ${type}${fallback}`);
-    if (!random.chance(0.05)) this.#variables[variable] = this.#values.of(type, name);
+    // What is nullable but has a default may stand where null may not.
+    const declared = fallback && random.chance(0.5) ? String(type).replace(/!$/, '') : type;
+    this.#definitions.push(`$${variable}: ${declared}${fallback}`);
+    if (declared !== type && random.chance(0.3)) this.#variables[variable] = null;
+    else if (!random.chance(0.05)) this.#variables[variable] = this.#values.of(type, name);
     return `$${variable}`;
   }
 
@@ -115,8 +118,8 @@ class OperationWriter {
     const name = random.pick(['skip', 'include']);
     if (random.chance(0.6)) return ` @${name}(if: ${random.chance(0.5)})`;
     const variable = `v${this.#definitions.length}`;
-    this.#definitions.push(`$${variable}: Boolean!`);
-    this.#variables[variable] = random.chance(0.9) ? random.chance(0.5) : this.#values.strange();
+    this.#definitions.push(`$${variable}: ${random.pick(['Boolean!', 'Boolean!', 'Boolean = true', 'Boolean! = false'])}`);
+    if (random.chance(0.9)) this.#variables[variable] = random.chance(0.8) ? random.chance(0.5) : this.#values.strange();
     return ` @${name}(if: $${variable})`;
   }
 

@@ -21,6 +21,8 @@ export interface Fault {
 export interface Report {
   played: number;
   faults: Fault[];
+  /** What was sent last. */
+  last: string;
   /** How often each thing was said. */
   outcomes: Map<string, number>;
 }
@@ -34,7 +36,7 @@ export async function fuzz(
   target: Target,
   { seed, from, to, goesOn = () => true }: { seed: number; from: number; to: number; goesOn?: () => boolean },
 ): Promise<Report> {
-  const report: Report = { played: 0, faults: [], outcomes: new Map() };
+  const report: Report = { played: 0, faults: [], last: '', outcomes: new Map() };
   for (let first = from; first < to && goesOn() && report.faults.length < 50; first = nextBatch(first)) {
     await playBatch(target, seed, first, Math.min(to, nextBatch(first)), report);
   }
@@ -64,6 +66,7 @@ async function playOne(target: Target, seed: number, number: number, world: Worl
     outcomes: [],
     shown: '',
   }));
+  report.last = shown;
   report.played++;
   for (const outcome of outcomes) report.outcomes.set(outcome, (report.outcomes.get(outcome) ?? 0) + 1);
   if (faults.length > 0) report.faults.push({ cases: String(number), what: faults, shown });

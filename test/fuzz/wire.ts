@@ -33,12 +33,13 @@ export async function exchange(port: number, { pieces, half, leaves }: Sent, eno
   const chunks: Buffer[] = [];
   const over = Promise.withResolvers<Omit<Heard, 'bytes'>>();
   let quiet = setTimeout(() => over.resolve({ silent: true, left: false }), QUIET);
-  const streams = () => chunks[0]?.subarray(0, 2_000).includes('text/event-stream');
+  let streams = false;
   socket.on('data', (chunk) => {
     chunks.push(chunk);
+    streams ||= chunk.includes('text/event-stream');
     clearTimeout(quiet);
     if (enough(Buffer.concat(chunks))) over.resolve({ silent: false, left: false });
-    quiet = setTimeout(() => over.resolve({ silent: !streams(), left: false }), streams() ? STREAM_QUIET : QUIET);
+    quiet = setTimeout(() => over.resolve({ silent: !streams, left: false }), streams ? STREAM_QUIET : QUIET);
   });
   socket.on('error', () => {});
   socket.on('end', () => over.resolve({ silent: false, left: false }));
@@ -57,8 +58,8 @@ export async function exchange(port: number, { pieces, half, leaves }: Sent, eno
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** The answers in what came, one after the other. @param heads whether each is one without a body, as to HEAD */
-export function responsesIn(bytes: Buffer, heads: boolean): Response[] {
+/** The answers in what came, one after the other. @param head whether the first has no body, as the one to HEAD */
+export function responsesIn(bytes: Buffer, head: boolean): Response[] {
   const responses: Response[] = [];
   for (let rest = bytes; rest.length > 0; ) {
     const end = rest.indexOf(HEAD_END);
@@ -69,7 +70,8 @@ export function responsesIn(bytes: Buffer, heads: boolean): Response[] {
     );
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(line)?.[1] ?? 0);
     rest = rest.subarray(end + 4);
-    const { body, used, whole } = status < 200 || heads || [204, 304].includes(status) ? NOTHING : bodyIn(rest, headers);
+    const noBody = status < 200 || (head && responses.length === 0) || [204, 304].includes(status);
+    const { body, used, whole } = noBody ? NOTHING : bodyIn(rest, headers);
     rest = rest.subarray(used);
     if (status !== 100) responses.push({ status, headers, body, whole });
     if (status === 0 || status === 101) return responses;
