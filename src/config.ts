@@ -124,7 +124,7 @@ export const OPERATION_LIMITS = {
   maxNodes: 100_000,
   maxDepth: 12,
   maxLists: 200,
-  maxTokens: 150_000,
+  maxTokens: 110_000,
   responseLimit: 16 * 1024 * 1024,
 };
 

@@ -74,13 +74,22 @@ describe('what may be large', () => {
     expect((await app.send(query)).data).toEqual({ groupEditMembers: { __typename: 'GroupNotFound' } });
   });
 
+  const inVariables = (count: number) => `query (${'$a: B '.repeat(count)}) { a }`;
   const names = (count: number) => `{ ${'a '.repeat(count)}}`;
 
   test.each<[what: string, most: string, more: string, limit: string]>([
     ['200 brackets', nest(200, '{a', '}'), nest(201, '{a', '}'), 'MAX_NESTING'],
     ['500 definitions', 'query a { b } '.repeat(500), 'query a { b } '.repeat(501), 'MAX_DEFINITIONS'],
-    ['150,000 tokens', `{ a(b: [${'1 '.repeat(maxTokens - 9)}]) }`, `{ a(b: [${'1 '.repeat(maxTokens - 8)}]) }`, 'MAX_TOKENS'],
-    ['150,000 lines', `{ a }${'#\n'.repeat(maxTokens)}`, `{ a }${'#\n'.repeat(maxTokens + 1)}`, 'MAX_TOKENS'],
+    ['110,000 tokens', `{ a(b: [${'1 '.repeat(maxTokens - 9)}]) }`, `{ a(b: [${'1 '.repeat(maxTokens - 8)}]) }`, 'MAX_TOKENS'],
+    ['110,000 lines', `{ a }${'#\n'.repeat(maxTokens)}`, `{ a }${'#\n'.repeat(maxTokens + 1)}`, 'MAX_TOKENS'],
+    ['4 Mi characters', `{ a }${' '.repeat(4 * 1024 * 1024 - 5)}`, `{ a }${' '.repeat(4 * 1024 * 1024 - 4)}`, 'MAX_DOCUMENT'],
+    [
+      '20,000 names in arguments',
+      `{ a(b: [${'c '.repeat(19_999)}]) }`,
+      `{ a(b: [${'c '.repeat(20_000)}]) }`,
+      'MAX_ARGUMENT_NAMES',
+    ],
+    ['20,000 names for variables', inVariables(10_000), `${inVariables(10_000)} { a(b: $c) }`, 'MAX_ARGUMENT_NAMES'],
     ['10,000 names', names(10_000), names(10_001), 'MAX_NAMES'],
     ['10,000 names, with more of them in arguments', names(9_999).replace('a', 'a(b: [c, $d])'), names(10_001), 'MAX_NAMES'],
   ])('%s, but not one more', (_, most, more, limit) => {

@@ -16,8 +16,10 @@ import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useConnection } from './yoga/connection.ts';
 import { useCors } from './yoga/cors.ts';
+import { createDocumentCaches } from './yoga/document-cache.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
+import { useFieldMerging } from './yoga/field-merging.ts';
 import { useIntrospection } from './yoga/introspection.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
@@ -74,8 +76,10 @@ function createYogaServer(
   { db, log, hub, config, bodies, authenticate, mask, told, strangers }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
+  const { documents, errors } = createDocumentCaches();
   return createYoga({
     schema,
+    parserAndValidationCache: { documentCache: documents, errorCache: errors },
     graphqlEndpoint: '/graphql',
     landingPage: false,
     logging: false,
@@ -102,7 +106,8 @@ function createYogaServer(
       useRequestBody(bodies, config.bodyLimit),
       useIntrospection(config.introspection),
       useErrorTexts(told),
-      useDocumentSize(config),
+      useDocumentSize(config, (document) => documents.has(document)),
+      useFieldMerging(),
       usePrice(config),
       useSubscriptionRoot(),
       useVariableIssues(),

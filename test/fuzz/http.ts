@@ -110,8 +110,8 @@ function graphqlRequest(operation: Operation, random: Random): Pick<Request, 'me
   const json = () => jsonOf(operation, random);
   const boundary = '--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n';
   return random.pick([
-    ...Array(6).fill(() => post(random.pick(TYPES), json())),
-    ...Array(2).fill(() => ({ method: 'GET', target: `/graphql?${form()}`, headers: [], body: Buffer.alloc(0) })),
+    ...Array(16).fill(() => post(random.pick(TYPES), json())),
+    ...Array(4).fill(() => ({ method: 'GET', target: `/graphql?${form()}`, headers: [], body: Buffer.alloc(0) })),
     () => post('application/x-www-form-urlencoded', form()),
     () => post('application/graphql', operation.query),
     () => post('multipart/form-data; boundary=x', `${boundary}${json()}\r\n--x--\r\n`),
@@ -161,7 +161,7 @@ export function requestOf(operation: Operation, token: Token, random: Random): R
   const request = graphqlRequest(operation, random);
   const headers: [string, string][] = [['Host', 'x'], ...request.headers];
   if (token.authorization !== undefined) headers.push(['Authorization', token.authorization]);
-  if (random.chance(0.6)) headers.push(['Accept', random.pick(ACCEPT)]);
+  if (random.chance(0.4)) headers.push(['Accept', random.pick(ACCEPT)]);
   if (random.chance(0.15)) headers.push(random.pick(HEADERS));
   return { ...request, headers };
 }

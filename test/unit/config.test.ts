@@ -41,7 +41,7 @@ test('every setting has a default', () => {
     maxNodes: 100_000,
     maxDepth: 12,
     maxLists: 200,
-    maxTokens: 150_000,
+    maxTokens: 110_000,
     responseLimit: 16 * MIB,
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
