@@ -80,3 +80,13 @@ test('more than fifty: the last error has the others, a hundred at most', async 
   expect(await wrong(60)).toEqual([...each, rest(60)]);
   expect(await wrong(100_000)).toEqual([...each, rest(100)]);
 });
+
+test('a hundred wrong variables of a long document', async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `v${n}`);
+  const long = Array.from({ length: 5_000 }, (_, n) => `"${n}"`);
+  const query = `query (${names.map((name) => `$${name}: ID!`).join(' ')}) { nodes(ids: [${long}]) { id } ${names
+    .map((name) => `${name}: group(gid: $${name}) { gid }`)
+    .join(' ')} }`;
+  const variables = Object.fromEntries(names.map((name) => [name, []]));
+  expect((await paths(query, variables))?.flat().filter((path) => path === 'gid')).toHaveLength(100);
+});

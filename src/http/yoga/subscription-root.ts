@@ -36,7 +36,8 @@ export function useSubscriptionRoot(): Plugin {
 }
 
 function refused(message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
+  // Also to clients that take plain JSON, whom Yoga answers 200 when validation fails.
+  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400, spec: false } } });
 }
 
 function dependsOnVariables(document: DocumentNode): boolean {
