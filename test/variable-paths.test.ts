@@ -35,6 +35,13 @@ test.each<[what: string, query: string, variables: object, path: string]>([
   ],
   ['the argument of a query', 'query ($first: Int) { groups(first: $first) { edges { cursor } } }', { first: 1.5 }, 'first'],
   ['a subscription', 'subscription ($n: ID!) { groupChanges(gid: $n) { __typename } }', { n: [] }, 'gid'],
+  [
+    'what is no text and cannot become one, in the place of a number',
+    'query ($n: Int) { groups(first: $n) { edges { cursor } } }',
+    { n: { toString: 1 } },
+    'first',
+  ],
+  ['the same in the place of a name', 'query ($n: String!) { __type(name: $n) { name } }', { n: { toString: 1 } }, 'name'],
   ['null', 'query ($n: ID!) { group(gid: $n) { gid } }', { n: null }, 'gid'],
   ['in a fragment', 'query ($n: ID!) { ...f } fragment f on Query { group(gid: $n) { gid } }', { n: {} }, 'gid'],
   [

@@ -94,7 +94,18 @@ const pairs: fc.Arbitrary<Json> = fc.record(
 
 const WEIRD_JSON = [
   ...['null', 'true', '[]', '{}', '""', '-1', '3', '1e999', '1.5', '9223372036854775808', '"0x"', '"0xff"', '"-1"', '"\\ud800"'],
-  ...['"\\u0000"', '[1]', '{"a":1}', '"ann,bob"', `"${'x'.repeat(300)}"`, '['.repeat(40) + ']'.repeat(40), 'NaN', '"', '}'],
+  ...[
+    '"\\u0000"',
+    '[1]',
+    '{"a":1}',
+    '{"toString":1}',
+    '"ann,bob"',
+    `"${'x'.repeat(300)}"`,
+    '['.repeat(40) + ']'.repeat(40),
+    'NaN',
+    '"',
+    '}',
+  ],
 ];
 const WEIRD_FLAT = [
   '',
