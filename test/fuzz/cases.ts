@@ -36,7 +36,7 @@ export async function playCase(seed: number, number: number, world: World, ports
 
 function operationOf(random: Random, names: Names): Operation {
   const operation = generateOperation(schema, random, names);
-  return random.chance(0.65) ? operation : mutateOperation(operation, random);
+  return random.chance(0.75) ? operation : mutateOperation(operation, random);
 }
 
 function graphqlBytes(random: Random, token: Token, names: Names, requestId: string): Buffer {

@@ -1,5 +1,6 @@
 /** Requests as bytes: well-formed ones in every way that the endpoint takes, and broken ones. */
 import { gzipSync } from 'node:zlib';
+import { OperationTypeNode } from 'graphql';
 import type { Random } from '../soak/random.ts';
 import { mutateBytes, mutateText } from './mutations.ts';
 import type { Token } from './names.ts';
@@ -161,7 +162,8 @@ export function requestOf(operation: Operation, token: Token, random: Random): R
   const request = graphqlRequest(operation, random);
   const headers: [string, string][] = [['Host', 'x'], ...request.headers];
   if (token.authorization !== undefined) headers.push(['Authorization', token.authorization]);
-  if (random.chance(0.4)) headers.push(['Accept', random.pick(ACCEPT)]);
+  const streams = operation.kind === OperationTypeNode.SUBSCRIPTION && random.chance(0.7);
+  if (streams || random.chance(0.4)) headers.push(['Accept', streams ? 'text/event-stream' : random.pick(ACCEPT)]);
   if (random.chance(0.15)) headers.push(random.pick(HEADERS));
   return { ...request, headers };
 }
@@ -217,7 +219,7 @@ const FRAMING: readonly Edit[] = [
 /** How the bytes go out: as they are, in pieces, with a client that leaves, or spoiled. */
 export function sentOf(bytes: Buffer, random: Random): Sent {
   const half = random.chance(0.3);
-  if (random.chance(0.72)) return { pieces: inPieces(bytes, random), whole: true, half };
+  if (random.chance(0.78)) return { pieces: inPieces(bytes, random), whole: true, half };
   if (random.chance(0.2)) return { pieces: [bytes], whole: true, half: false, leaves: random.pick([0, 0, 1, 3, 10]) };
   const broken = random.chance(0.5)
     ? mutateBytes(bytes, random)

@@ -166,7 +166,8 @@ export interface SocketHeard {
 
 /** How long the gateway may take, in milliseconds; it only ends what would hang. */
 const QUIET = 8_000;
-/** How long a socket is listened to after its last word, in milliseconds. */
+/** How long a socket is listened to until its first word, and after each, in milliseconds. */
+const FIRST = 500;
 const LISTEN = 60;
 
 /** Plays a script and hears what comes back. */
@@ -192,8 +193,10 @@ export async function play(port: number, { handshake, frames }: SocketScript): P
   if (bytes.subarray(0, 12).toString() === 'HTTP/1.1 101') {
     for (const each of frames) socket.write(each);
     if (frames.length > 3) await sleep(1);
-    clearTimeout(quiet);
-    quiet = setTimeout(over.resolve, LISTEN);
+    if (bytes.indexOf('\r\n\r\n') === bytes.length - 4) {
+      clearTimeout(quiet);
+      quiet = setTimeout(over.resolve, FIRST);
+    }
   }
   await over.promise;
   clearTimeout(quiet);
