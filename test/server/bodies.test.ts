@@ -143,8 +143,8 @@ describe('time', () => {
     op.write('{');
     expect((await answerOf(op)).json).toEqual({
       result: false,
-      error: 'TOOLARGE',
-      error_description: expect.stringContaining(' seconds'),
+      error: 'RATELIMIT',
+      error_description: 'The body of a request may take at most 0.2 seconds.',
     });
     for (const each of [graphql, op]) each.destroy();
   });
