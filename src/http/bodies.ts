@@ -89,13 +89,15 @@ export class Bodies {
       let block = NONE;
       let used = 0;
       let size = 0;
+      // All in all: one who gets a block now and then would else wait as often, and hold what it has.
+      let patience = this.#limits.bodyWait;
       for await (const chunk of source) {
         if (over) continue; // dropped
         size += chunk.length;
         if (size > limit) throw new BodyRefusedError('BODY_LIMIT', limit);
         for (let rest = chunk; rest.length > 0 && !over; ) {
           if (used === block.length) {
-            await this.#take(BLOCK, token);
+            patience -= await this.#take(BLOCK, token, patience);
             held += BLOCK;
             if (over) release();
             block = Buffer.allocUnsafeSlow(BLOCK);
@@ -127,8 +129,8 @@ export class Bodies {
     }
   }
 
-  /** Waits, unread, until there is room. */
-  async #take(bytes: number, token: string | undefined): Promise<void> {
+  /** Waits, unread, until there is room, for so many milliseconds at most. Returns how many it took. */
+  async #take(bytes: number, token: string | undefined, patience: number): Promise<number> {
     const take = () => {
       const { unknownBodies, tokenBodies, allBodies } = this.#limits;
       const own = (this.#held.get(token) ?? 0) + bytes;
@@ -137,7 +139,8 @@ export class Bodies {
       this.#total += bytes;
       return true;
     };
-    if (take()) return;
+    if (take()) return 0;
+    const begun = performance.now();
     await new Promise<void>((resolve, reject) => {
       const waiting: Waiting = {
         goesOn: () => {
@@ -150,9 +153,10 @@ export class Bodies {
       const timer = setTimeout(() => {
         this.#waiting.delete(waiting);
         reject(new OverloadedError('Too many bodies of requests are being read; try again'));
-      }, this.#limits.bodyWait);
+      }, patience);
       this.#waiting.add(waiting);
     });
+    return performance.now() - begun;
   }
 
   #release(bytes: number, token: string | undefined): void {

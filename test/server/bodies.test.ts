@@ -81,6 +81,24 @@ describe('together', () => {
     expect(bodies.size).toBe(0);
   });
 
+  test('who gets a block now and then waits no longer for that', async () => {
+    const bodies = bodiesOf({ bodyWait: 1_500 });
+    const first = await begin(bodies, 1);
+    await first.taken();
+    const second = await begin(bodies, 3);
+    let refusal: unknown;
+    second.read.catch((error: unknown) => {
+      refusal = error;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(refusal).toBeUndefined();
+    await first.end();
+    await first.read; // now it waits for its third block, for half a second and not for as long again
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(refusal).toBeInstanceOf(OverloadedError);
+    expect(bodies.size).toBe(0);
+  });
+
   test('one that is late while it waits leaves nothing', async () => {
     const bodies = bodiesOf({ bodyWait: 60_000, bodyTimeout: 50 });
     const first = await begin(bodies, 2);
