@@ -59,29 +59,29 @@ const DOCUMENTS: Record<string, (size: number) => string> = {
   'many unused variables': (size) => `query (${many(size, (n) => `$v${n}: ID`)}) { viewer { address } }`,
   'many undefined variables': (size) => `{ nodes(ids: [${many(size, (n) => `$v${n}`)}]) { id } }`,
   'many undefined variables, many operations': () =>
-    `${many(490, (n) => `query q${n} { ...f }`)} fragment f on Query { nodes(ids: [${many(20_000, (n) => `$v${n}`)}]) { id } }`,
+    `${many(490, (n) => `query q${n} { ...f }`)} fragment f on Query { nodes(ids: [${many(19_000, (n) => `$v${n}`)}]) { id } }`,
   'many unknown fields': (size) => `{ ${many(size, (n) => `f${n}`)} }`,
-  'a long list': () => `{ nodes(ids: [${'"a" '.repeat(149_000)}]) { id } }`,
-  'a long list, all wrong': () => `{ nodes(ids: [${'true '.repeat(149_000)}]) { id } }`,
+  'a long list': () => `{ nodes(ids: [${'"a" '.repeat(109_000)}]) { id } }`,
+  'a long list, all wrong': () => `{ nodes(ids: [${'1.5 '.repeat(109_000)}]) { id } }`,
   'a long list of objects': () =>
-    `{ permissions(checks: [${'{ gid: 1, address: "a", action: SEND } '.repeat(13_000)}]) { allowed } }`,
+    `{ permissions(checks: [${'{ gid: 1, address: "a", action: SEND } '.repeat(4_900)}]) { allowed } }`,
   'long lists of objects that merge': () =>
-    `{ ${many(40, () => `permissions(checks: [${'{ gid: 1, address: "a", action: SEND } '.repeat(300)}]) { allowed }`)} }`,
-  'an object with many fields': () => `{ groups(filter: { ${many(37_000, (n) => `a${n}: 1`)} }) { __typename } }`,
+    `{ ${many(40, () => `permissions(checks: [${'{ gid: 1, address: "a", action: SEND } '.repeat(120)}]) { allowed }`)} }`,
+  'an object with many fields': () => `{ groups(filter: { ${many(19_000, (n) => `a${n}: 1`)} }) { __typename } }`,
   'an object with one field again and again': () =>
-    `{ groups(filter: { ${'nameContains: "a" '.repeat(49_000)} }) { __typename } }`,
+    `{ groups(filter: { ${'nameContains: "a" '.repeat(19_000)} }) { __typename } }`,
   'deep objects': () => `{ groups(filter: ${'{ a: '.repeat(195)}1${' }'.repeat(195)}) { __typename } }`,
-  'many arguments': () => `{ group(${many(37_000, (n) => `a${n}: 1`)}) { gid } }`,
-  'one argument again and again': () => `{ group(${'gid: "1" '.repeat(49_000)}) { gid } }`,
+  'many arguments': () => `{ group(${many(19_000, (n) => `a${n}: 1`)}) { gid } }`,
+  'one argument again and again': () => `{ group(${'gid: "1" '.repeat(19_000)}) { gid } }`,
   'many directives': (size) => `{ viewer { address ${'@skip(if: false) '.repeat(size - 10)} } }`,
   'many unknown directives': (size) => `{ viewer { address ${many(size - 10, (n) => `@d${n}`)} } }`,
   'a long string': () => `{ group(gid: "${'x'.repeat(4_000_000)}") { gid } }`,
-  'a long block string': () => `{ group(gid: """${' x\n'.repeat(140_000)}""") { gid } }`,
+  'a long block string': () => `{ group(gid: """${' x\n'.repeat(100_000)}""") { gid } }`,
   'escapes in a string': () => `{ group(gid: "${'\\u00e9'.repeat(600_000)}") { gid } }`,
   'a long name': () => `{ ${'x'.repeat(4_000_000)} }`,
   'a long number': () => `{ group(gid: ${'1'.repeat(4_000_000)}) { gid } }`,
   'nothing but blanks': () => `{ viewer { address } }${' '.repeat(8_000_000)}`,
-  comments: () => `${'#\n'.repeat(140_000)}{ viewer { address } }`,
+  comments: () => `${'#\n'.repeat(100_000)}{ viewer { address } }`,
   'introspection, wide': (size) => `{ ${'__schema { types { name } } '.repeat(size / 3)} }`,
   'introspection, deep': () => `{ __schema { types { ${nested(40, 'ofType { ', 'name ')} } } }`,
   'types that may not be spread there': (size) => `{ viewer { ${'... on Group { name } '.repeat(size / 3)} } }`,
@@ -114,7 +114,7 @@ function take(document: string): { ms: number; errors: number } {
 export async function run(): Promise<boolean> {
   const rows = Object.entries(DOCUMENTS).map(([what, make]) => {
     const document = largest(make);
-    if (document === undefined) return { what, bytes: 0, errors: 0, ms: 0 };
+    if (document === undefined) throw new Error(`${what}: nothing of that is let through`);
     const taken = Array.from({ length: ROUNDS }, () => take(document));
     // The smallest: what others do on the machine only adds.
     return { what, bytes: document.length, errors: taken[0]?.errors, ms: Math.round(Math.min(...taken.map(({ ms }) => ms))) };

@@ -19,7 +19,7 @@ const LIMITS = {
   MAX_DEFINITIONS: { max: MAX_DEFINITIONS, what: 'has too many definitions' },
   /** Names outside of arguments: fields, aliases, spreads, directives. */
   MAX_NAMES: { max: MAX_NAMES, what: 'has too many fields and other names' },
-  /** Names within arguments and definitions of variables. Values are none: lists of them may well be long. */
+  /** Names within arguments and definitions of variables. Strings and numbers are none: lists of them may well be long. */
   MAX_ARGUMENT_NAMES: { max: MAX_ARGUMENT_NAMES, what: 'has too many names in arguments; variables may have more' },
 };
 
