@@ -4,6 +4,7 @@ const BENCHES: Record<string, () => Promise<{ run: () => Promise<boolean> }>> = 
   weights: () => import('./weights.ts'),
   'hot-group': () => import('./hot-group.ts'),
   stalled: () => import('./stalled.ts'),
+  hostile: () => import('./hostile/hostile.ts'),
 };
 
 const load = BENCHES[process.argv[2] ?? ''];
