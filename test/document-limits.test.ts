@@ -1,4 +1,6 @@
 /** What is refused before it is parsed or validated, whoever asks: both would run out of stack, or of time. */
+import { queryObjects } from 'node:v8';
+import { Location } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { OPERATION_LIMITS } from '../src/config.ts';
 import * as documentSize from '../src/http/yoga/document-size.ts';
@@ -127,5 +129,28 @@ describe('MAX_LISTS', () => {
       Array.from({ length: times }, (_, n) => `fragment g${n} on Query { v${n}: viewer { ${lists(20)} } }`).join(' ');
     expect((await app.send(`{ ${spread(2)} } ${fragment} ${others(2)}`)).status).toBe(200);
     await refused(`{ ${spread(3)} } ${fragment} ${others(3)}`);
+  });
+});
+
+describe('documents that were parsed', () => {
+  /** The parts of all documents that are kept. */
+  const kept = () => queryObjects(Location, { format: 'count' });
+  const long = (n: number) => `{ viewer(a: [${'1,'.repeat(20_000)}]) { address } } # ${n}`;
+  const short = (n: number) => `{ viewer { address } } # ${n}`;
+
+  test('are kept if they are short, up to a number of characters, and not at all if they are long', async () => {
+    await post(long(-1), app.token);
+    const before = kept();
+    for (let n = 0; n < 10; n++) await post(long(n), app.token);
+    expect(kept() - before).toBeLessThan(20_000);
+    for (let n = 0; n < 100; n++) await post(short(n), app.token);
+    expect(kept() - before).toBeGreaterThan(100 * 5);
+    const padded = (n: number) => `{ viewer(a: [${'1,'.repeat(5_000)}]) { address } } # ${n}`;
+    for (let n = 0; n < 100; n++) await post(padded(n), app.token);
+    expect(kept() - before).toBeLessThan(60 * 5_000);
+  });
+
+  test('are read again where they cannot be, and the text is not kept', async () => {
+    for (let n = 0; n < 3; n++) expect((await post('{', app.token)).errors).toHaveLength(1);
   });
 });

@@ -8,6 +8,7 @@
  * that is attacked and attacks at once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Cost, climb, type Found } from './climb.ts';
 import { type Options, readOptions } from './options.ts';
 import { type Result, Scene } from './scene.ts';
 import { longest, p99, type Row, summary, tableOf } from './table.ts';
@@ -61,15 +62,40 @@ async function attackAll(scene: Scene, { attacks, attack, rest, asApplication }:
   const judged: Judged[] = [];
   for (const { name, by } of attacks) {
     const result = await scene.attack(name, targets, attack);
-    await sleep(rest);
-    const after = await scene.gateway.resident();
-    const used = await scene.gateway.used().catch(() => Number.NaN);
-    const one = judge({ ...result, name, by: by === 'user' && asApplication ? 'application' : by, quietP99, after, used });
+    const rested = await restOf(scene, rest);
+    const one = judge({ ...result, ...rested, name, by: by === 'user' && asApplication ? 'application' : by, quietP99 });
     console.error(JSON.stringify(one.row));
     judged.push(one);
   }
   return judged;
 }
+
+async function restOf({ gateway }: Scene, rest: number): Promise<{ after: number; used: number }> {
+  await sleep(rest);
+  const after = await gateway.resident();
+  return { after, used: await gateway.used().catch(() => Number.NaN) };
+}
+
+/** Looks for the operations that cost most CPU, and keep the event loop for longest; then sends them as an attack. */
+async function attackWithDearest(scene: Scene, { attack, rest, search, seed }: Options, quietP99: number): Promise<Judged[]> {
+  const judged: Judged[] = [];
+  for (const what of ['cpu', 'stretch'] as const) {
+    const found = await climb(scene.gateway, scene.targets, { what, milliseconds: search / 2, seed });
+    console.log(`\n${described(found)}`);
+    if (!found.operation) continue;
+    const result = await scene.attack({ query: found.operation, atOnce: 16 }, { ...scene.targets }, attack);
+    const name = `the operation with the ${NAMES[what]}, 16 at once`;
+    judged.push(judge({ ...result, ...(await restOf(scene, rest)), name, by: 'user', quietP99 }));
+  }
+  return judged;
+}
+
+const NAMES: Record<keyof Cost, string> = { cpu: 'most CPU', stretch: 'longest stretch', bytes: 'largest answer' };
+
+const described = ({ what, operation, shown, fields, tried, cpu, stretch, bytes }: Found): string =>
+  `Of ${tried} allowed operations the one with the ${NAMES[what]} (${fields} fields, ${operation.length} characters):
+${shown}
+It costs ${Math.round(cpu)} ms of CPU, ${Math.round(stretch)} ms at a stretch, and has ${bytes} bytes.`;
 
 export async function run(): Promise<boolean> {
   const options = readOptions(process.argv.slice(3));
@@ -80,6 +106,7 @@ export async function run(): Promise<boolean> {
   const all = [...quiet.reads, ...quiet.writes];
   console.error(`Quiet: longest wait ${Math.round(longest(all))} ms, p99 ${p99(all).toFixed(1)} ms`);
   const judged = await attackAll(scene, options, p99(all));
+  if (options.search > 0) judged.push(...(await attackWithDearest(scene, options, p99(all))));
   console.log(tableOf(judged.map(({ row }) => row)));
   const missed = judged.flatMap(({ missed: goals }) => goals);
   console.log(missed.length === 0 ? '\nAll goals are met.' : `\nMissed:\n${missed.map((what) => `- ${what}`).join('\n')}`);

@@ -12,12 +12,17 @@ export interface Options {
   /** Whether attackers have the token of the application where they would have a user's. */
   asApplication: boolean;
   production: boolean;
+  /** Of the search. */
+  seed: number;
 }
 
 const TIMES = { attack: 10, quiet: 30, rest: 60, search: 120 };
 const QUICK = { attack: 3, quiet: 5, rest: 2, search: 15 };
 
-/** `--quick`, `--only PART`, `--attack 10 --quiet 30 --rest 60 --search 120` (seconds), `--as-application`, `--production`. */
+/**
+ * `--quick`, `--only PART`, `--attack 10 --quiet 30 --rest 60 --search 120` (seconds), `--as-application`, `--production`,
+ * `--seed N`.
+ */
 export function readOptions(args: readonly string[]): Options {
   const seconds = { type: 'string' } as const;
   const { values } = parseArgs({
@@ -27,6 +32,7 @@ export function readOptions(args: readonly string[]): Options {
       only: { type: 'string' },
       'as-application': { type: 'boolean' },
       production: { type: 'boolean' },
+      seed: { type: 'string' },
       attack: seconds,
       quiet: seconds,
       rest: seconds,
@@ -49,5 +55,6 @@ export function readOptions(args: readonly string[]): Options {
     search: time('search'),
     asApplication: values['as-application'] ?? false,
     production: values.production ?? false,
+    seed: Number(values.seed ?? Date.now() % 1_000_000),
   };
 }

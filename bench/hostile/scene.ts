@@ -1,6 +1,5 @@
 /** A gateway, its database, another client and one attack at a time. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openBenchDatabase } from '../database.ts';
@@ -28,11 +27,16 @@ const AFTERMATH = 2_000;
 /** How much longer than its time an attack may take to end, in milliseconds. */
 const GRACE = 10_000;
 
-async function heardFrom<T>(child: ChildProcess, what: string): Promise<T> {
-  const ended = once(child, 'exit').then(() => {
-    throw new Error(`${what} ended`);
+/** The next message of a process; fails when it ends before. */
+function heardFrom<T>(child: ChildProcess, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const ended = () => reject(new Error(`${what} ended`));
+    child.once('exit', ended);
+    child.once('message', (message) => {
+      child.off('exit', ended);
+      resolve(message as T);
+    });
   });
-  return ((await Promise.race([once(child, 'message'), ended])) as [T])[0];
 }
 
 export class Scene implements AsyncDisposable {

@@ -15,6 +15,7 @@ import { currentRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useCors } from './yoga/cors.ts';
+import { createDocumentCache } from './yoga/document-cache.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
 import { useIntrospection } from './yoga/introspection.ts';
@@ -80,6 +81,7 @@ function createYogaServer(
     cors: false, // useCors
     maxRequestBodySize: false, // useRequestBody: Yoga's own copies every body
     multipart: false,
+    parserAndValidationCache: createDocumentCache(),
     maskedErrors: { maskError: mask },
     graphiql: false, // graphiql-page.ts
     context: ({ request }) =>
