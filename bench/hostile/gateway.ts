@@ -5,16 +5,24 @@ import { evaluate, memoryOf } from '../inspected.ts';
 const MIB = 1024 * 1024;
 const PAGE = 4096;
 const SAMPLE_EVERY = 50;
-/** Each writes the longest time between two turns of the gateway's event loop, as its own clock sees it. */
-const WATCH_TURNS = `globalThis.turns = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: 10 });
-  turns.enable()`;
-const LONGEST_TURN = '(() => { const { max } = turns; turns.reset(); return max / 1e6; })()';
+/** Keeps the most CPU that the gateway's event loop took between two ticks of a clock of 10 ms, which wait for its turns to end. */
+const WATCH_TURNS = `(() => {
+  const cpu = () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; };
+  const turns = (globalThis.turns = { longest: 0 });
+  let last = cpu();
+  setInterval(() => {
+    const now = cpu();
+    turns.longest = Math.max(turns.longest, now - last);
+    last = now;
+  }, 10).unref();
+})()`;
+const LONGEST_TURN = '(() => { const { longest } = turns; turns.longest = 0; return longest; })()';
 
 /** What became of the gateway during an attack. */
 export interface Observed {
   /** Resident memory when it began, at its peak and when it was over, in MiB; NaN without /proc. */
   memory: { before: number; peak: number; end: number };
-  /** The longest that the event loop was kept, in milliseconds; undefined when it ended meanwhile. */
+  /** The longest that the event loop was kept, in milliseconds of its CPU; undefined when the gateway ended meanwhile. */
   longestTurn: number | undefined;
   /** How it ended, if it did. */
   ended: string[];

@@ -48,7 +48,7 @@ function judge({ name, by, quietP99, outcomes, waits, memory, longestTurn, ended
     'what came of it': summary(outcomes),
     'longest wait, ms': Math.round(wait),
     'p99 × quiet': (p99(all) / quietP99).toFixed(1),
-    'loop kept, ms': longestTurn === undefined ? 'ended' : Math.round(longestTurn),
+    'CPU at a stretch, ms': longestTurn === undefined ? 'ended' : Math.round(longestTurn),
     'MiB before': memory.before,
     'at the peak': memory.peak,
     afterwards: after,
