@@ -40,7 +40,7 @@ let since = performance.now();
 let waits: Waits = { reads: [], writes: [], failures: {}, ownDelay: 0 };
 const open = new Set<Promise<void>>();
 
-function send(kind: 'reads' | 'writes', body: object): void {
+function send(kind: 'reads' | 'writes', body: object, path = '/graphql'): void {
   const begun = performance.now();
   const over = (failure?: string) => {
     if (begun < since) return;
@@ -49,13 +49,13 @@ function send(kind: 'reads' | 'writes', body: object): void {
   };
   const answered = new Promise<void>((resolve) => {
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${targets.other.token}` };
-    const sent = request(targets.url, { method: 'POST', agent, headers, timeout: GIVE_UP }, (response) => {
+    const sent = request(new URL(path, targets.url), { method: 'POST', agent, headers, timeout: GIVE_UP }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (part) => {
         text += part;
       });
       response.on('close', () => {
-        const code = /"code":"(\w+)"/.exec(text)?.[1];
+        const code = /"(?:code|error)":"(\w+)"/.exec(text)?.[1];
         over(response.complete && response.statusCode === 200 && !code ? undefined : `${response.statusCode} ${code ?? ''}`);
         resolve();
       });
@@ -72,7 +72,12 @@ function send(kind: 'reads' | 'writes', body: object): void {
 }
 
 let turn = 0;
-const read = () => send('reads', { query: READS[turn++ % READS.length], variables: { gid: targets.other.gid } });
+function read(): void {
+  const { token, gid } = targets.other;
+  const query = READS[turn++ % (READS.length + 1)];
+  if (query) send('reads', { query, variables: { gid } });
+  else send('reads', { op: 'groupget', token, group: { gid: Number(gid) } }, '/backend');
+}
 const write = () => {
   const edit = { addresses: [`visitor-${turn++ % 7}`], permissions: { send: turn % 2 === 0 } };
   send('writes', { query: WRITE, variables: { input: { gid: targets.other.gid, add: [edit] } } });
