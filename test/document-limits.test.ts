@@ -154,3 +154,29 @@ describe('documents that were parsed', () => {
     for (let n = 0; n < 3; n++) expect((await post('{', app.token)).errors).toHaveLength(1);
   });
 });
+
+describe('errors say where they are', () => {
+  const many = `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: user(address: ",") { id }`).join(' ')} }`;
+  const wrong = '{ nothing }';
+  const places = async (query: string) => (await post(query, app.token)).errors?.map((error) => 'locations' in error);
+
+  test.each([
+    ['500 lines', '\n'.repeat(500)],
+    ['32 KiB', ' '.repeat(32 * 1024 - many.length)],
+  ])('in a document of %s', async (_, before) => {
+    expect(await places(before + many)).toEqual(Array(100).fill(true));
+    expect(await places(before + wrong)).toEqual([true]);
+  });
+
+  // Each would count the lines before it: 300 errors behind 100,000 lines took two seconds at a stretch.
+  test.each([
+    ['501 lines', '\n'.repeat(501)],
+    ['501 lines of another kind', '\r'.repeat(501)],
+    ['100,000 lines', '\n'.repeat(100_000)],
+    ['more than 32 KiB', ' '.repeat(32 * 1024)],
+  ])('but not in one of %s', async (_, before) => {
+    expect(await places(before + many)).toEqual(Array(100).fill(false));
+    expect(await places(before + wrong)).toEqual([false]);
+    expect(await places(`${before}{`)).toEqual([true]);
+  });
+});

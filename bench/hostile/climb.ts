@@ -3,6 +3,7 @@ import { parse, validate } from 'graphql';
 import { OPERATION_LIMITS } from '../../src/config.ts';
 import { priceOf, refusalOf } from '../../src/graphql/price/price.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { limitPassedBy } from '../../src/http/yoga/document-size.ts';
 import { Random } from '../../test/soak/random.ts';
 import type { WatchedGateway } from './gateway.ts';
 import { Operations, type Selection, shown, textOf } from './operation.ts';
@@ -27,7 +28,7 @@ export interface Found extends Cost {
 
 /** So many changes in a row that cost no more, and it begins anew. */
 const STUCK = 25;
-const REPAIRS = 60;
+const REPAIRS = 30;
 
 const CPU = '(() => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; })()';
 /** Turns the event loop all the time, and keeps the longest CPU of a turn. */
@@ -60,10 +61,10 @@ async function costOf(gateway: WatchedGateway, targets: Targets, query: string):
   return { cpu, bytes, stretch: (await gateway.evaluate(END_STRETCHES)) as number };
 }
 
-/** Its fields, if it is valid and allowed. */
+/** Its fields, if it is allowed. */
 function allowedFields(text: string): number | undefined {
+  if (limitPassedBy(text, OPERATION_LIMITS.maxTokens)) return undefined;
   const document = parse(text);
-  if (validate(schema, document).length > 0) return undefined;
   const price = priceOf({ schema, document });
   return price && !refusalOf(price, OPERATION_LIMITS) ? price.fields : undefined;
 }
@@ -81,7 +82,7 @@ function filled(operations: Operations, changed: Selection): Selection | undefin
       tried = operations.larger(tried);
     }
   }
-  return best;
+  return best && validate(schema, parse(textOf(best))).length === 0 ? best : undefined;
 }
 
 /** Climbs for the given time. Errors of single operations are passed over: they cost little. */

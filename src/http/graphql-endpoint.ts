@@ -19,6 +19,7 @@ import { createDocumentCache } from './yoga/document-cache.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
 import { useIntrospection } from './yoga/introspection.ts';
+import { useLocations } from './yoga/locations.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
@@ -102,6 +103,7 @@ function createYogaServer(
       useIntrospection(config.introspection),
       useErrorTexts(told),
       useDocumentSize(config),
+      useLocations(),
       usePrice(config),
       useSubscriptionRoot(),
       useVariableIssues(),

@@ -112,4 +112,20 @@ export const DOCUMENTS: Attack[] = [
       return attacker.flood(4, () => attacker.post(query, attacker.targets.user, { checks }));
     },
   },
+  {
+    name: 'fields that fail behind 100,000 lines',
+    by: 'user',
+    run: (attacker) => {
+      const query = `${'\n'.repeat(100_000)}{ ${times(3_000, (n) => `a${n}: user(address: "x") { id }`)} }`;
+      return attacker.flood(4, () => attacker.post(query, attacker.targets.user));
+    },
+  },
+  {
+    name: 'fields that are not there behind 140,000 lines',
+    by: 'nobody',
+    run: (attacker) => {
+      const query = `${'\n'.repeat(140_000)}{ ${times(3_000, (n) => `nothing${n}`)} }`;
+      return attacker.flood(4, () => attacker.post(query, undefined));
+    },
+  },
 ];
