@@ -47,6 +47,8 @@ const TOO_LARGE: [string, string, string][] = [
   ['a list that has no end', 'MAX_TOKENS', `{ group(gid: [${'1,'.repeat(2_000_000)}]) { gid } }`],
   ['comments without end', 'MAX_TOKENS', `${'#\n'.repeat(2_000_000)}{ __typename }`],
   ['comments that carriage returns end', 'MAX_TOKENS', `${'#\r'.repeat(2_000_000)}{ __typename }`],
+  ['a long comment', 'MAX_DOCUMENT', `{ __typename } #${'x'.repeat(4 * 1024 * 1024)}`],
+  ['a long text', 'MAX_DOCUMENT', `{ group(gid: "${'x'.repeat(4 * 1024 * 1024)}") { gid } }`],
   ['many directives', 'MAX_NAMES', `{ __typename ${'@include(if: true) '.repeat(10_001)} }`],
 ];
 

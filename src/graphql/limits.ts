@@ -4,6 +4,8 @@ import { GraphQLError } from 'graphql';
 export const MAX_NESTING = 200;
 export const MAX_DEFINITIONS = 500;
 export const MAX_NAMES = 10_000;
+/** In characters, comments included. Long lists and texts belong into variables. */
+export const MAX_DOCUMENT = 4 * 1024 * 1024;
 
 /** A refusal. `asked` is what the caller asked for, where that is known; `status` that of HTTP. */
 export function limitExceeded(

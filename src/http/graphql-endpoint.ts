@@ -99,7 +99,7 @@ function createYogaServer(
       useLogging(log),
       useCors(config.allowedOrigins),
       useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
-      useRequestBody(bodies, config.bodyLimit),
+      useRequestBody(bodies, config),
       useIntrospection(config.introspection),
       useErrorTexts(told),
       useDocumentSize(config),

@@ -1,9 +1,10 @@
 import { Lexer, Source, type Token, TokenKind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { limitExceeded, MAX_DEFINITIONS, MAX_NAMES, MAX_NESTING } from '../../graphql/limits.ts';
+import { limitExceeded, MAX_DEFINITIONS, MAX_DOCUMENT, MAX_NAMES, MAX_NESTING } from '../../graphql/limits.ts';
 
 /** The most that a document may have, and how that is put to callers. */
 const LIMITS = {
+  MAX_DOCUMENT: { max: MAX_DOCUMENT, what: 'has too many characters' },
   /** How deep brackets of any kind stand within each other. */
   MAX_NESTING: { max: MAX_NESTING, what: 'nests brackets too deep' },
   /** Operations and fragments. */
@@ -19,6 +20,7 @@ type Limit = keyof typeof LIMITS | 'MAX_TOKENS';
  * @param maxTokens names, values and signs; and lines, since each may be a comment, of which the lexer makes tokens too
  */
 export function limitPassedBy(document: string, maxTokens: number): Limit | undefined {
+  if (document.length > MAX_DOCUMENT) return 'MAX_DOCUMENT';
   if (hasMoreLines(document, maxTokens)) return 'MAX_TOKENS';
   const lexer = new Lexer(new Source(document));
   let depth = 0;

@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { tokenKey } from '../../access/viewer.ts';
+import type { Config } from '../../config.ts';
 import { limitExceeded } from '../../graphql/limits.ts';
+import { hasMoreValues } from '../../model/json.ts';
 import { type Bodies, BodyBrokenError, BodyRefusedError } from '../bodies.ts';
 import { bodyOf } from '../endpoint.ts';
 import { requestState } from './authentication.ts';
@@ -12,17 +14,30 @@ interface ServerContext {
   req?: IncomingMessage;
 }
 
+/** Of a form, in bytes: its variables are JSON within it. */
+const FORM_LIMIT = 1024 * 1024;
+const FORM = 'application/x-www-form-urlencoded';
+
 /**
- * Reads the body, of at most `limit` bytes, in Yoga's place, which keeps it chunk by chunk; its parsers get the text. A body or
- * parameters that cannot be read are the caller's mistake: 400, without repeating what was sent.
+ * Reads the body, of at most `bodyLimit` bytes, in Yoga's place, which keeps it chunk by chunk; its parsers get the text. A body
+ * or parameters that cannot be read are the caller's mistake: 400, without repeating what was sent. JSON with more values than
+ * a document may have words is not parsed.
  */
-export function useRequestBody(bodies: Bodies, limit: number): Plugin<Record<string, unknown>, ServerContext> {
+export function useRequestBody(
+  bodies: Bodies,
+  { bodyLimit, maxTokens }: Pick<Config, 'bodyLimit' | 'maxTokens'>,
+): Plugin<Record<string, unknown>, ServerContext> {
+  function parsed(text: string): unknown {
+    if (!hasMoreValues(text, maxTokens)) return JSON.parse(text);
+    throw limitExceeded('MAX_TOKENS', maxTokens, `The body has more than ${maxTokens} values`, { status: 400 });
+  }
   async function textOf(request: Request, req: IncomingMessage | undefined): Promise<string> {
     const body = req ? bodyOf(req) : request.body;
     if (!body) return '';
     const { viewer } = requestState(request);
     const token = viewer ? tokenKey(viewer) : undefined;
     const contentLength = request.headers.get('content-length');
+    const limit = request.headers.get('content-type')?.startsWith(FORM) ? Math.min(bodyLimit, FORM_LIMIT) : bodyLimit;
     return new TextDecoder().decode(await bodies.read(body, { limit, contentLength, token }));
   }
   return {
@@ -32,7 +47,7 @@ export function useRequestBody(bodies: Bodies, limit: number): Plugin<Record<str
         try {
           if (whole.method !== 'POST') return await requestParser(whole);
           const text = await textOf(whole, serverContext.req);
-          return await requestParser({ text: async () => text, json: async () => JSON.parse(text) } as Request);
+          return await requestParser({ text: async () => text, json: async () => parsed(text) } as Request);
         } catch (error) {
           serverContext.req?.resume(); // what still comes is dropped, so that the caller gets the answer
           throw readable(error);
