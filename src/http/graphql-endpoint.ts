@@ -33,7 +33,7 @@ export interface GraphQLDeps {
   hub: WatchHub;
   config: Pick<
     Config,
-    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens'
+    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens' | 'maxValues'
   >;
   bodies: Bodies;
   strangers: Strangers;

@@ -13,7 +13,7 @@ describe('values', () => {
   // Two objects with three members in all stand around them.
   test.each([
     ['150,000 of a request', 150_000 - 3, 200, undefined],
-    ['one more', 150_001 - 3, 400, { code: 'LIMIT_EXCEEDED', limit: 'MAX_TOKENS', max: 150_000 }],
+    ['one more', 150_001 - 3, 400, { code: 'LIMIT_EXCEEDED', limit: 'MAX_VALUES', max: 150_000 }],
   ])('%s', async (_, count, expected, extensions) => {
     // Each list is behind a sign, and its own bracket.
     const x = [...empty(Math.floor(count / 2)), ...Array(count % 2).fill(0)];

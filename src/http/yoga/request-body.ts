@@ -20,16 +20,16 @@ const FORM = 'application/x-www-form-urlencoded';
 
 /**
  * Reads the body, of at most `bodyLimit` bytes, in Yoga's place, which keeps it chunk by chunk; its parsers get the text. A body
- * or parameters that cannot be read are the caller's mistake: 400, without repeating what was sent. JSON with more values than
- * a document may have words is not parsed.
+ * or parameters that cannot be read are the caller's mistake: 400, without repeating what was sent. JSON with more
+ * values than `maxValues` is not parsed.
  */
 export function useRequestBody(
   bodies: Bodies,
-  { bodyLimit, maxTokens }: Pick<Config, 'bodyLimit' | 'maxTokens'>,
+  { bodyLimit, maxValues }: Pick<Config, 'bodyLimit' | 'maxValues'>,
 ): Plugin<Record<string, unknown>, ServerContext> {
   function parsed(text: string): unknown {
-    if (!hasMoreValues(text, maxTokens)) return JSON.parse(text);
-    throw limitExceeded('MAX_TOKENS', maxTokens, `The body has more than ${maxTokens} values`, { status: 400 });
+    if (!hasMoreValues(text, maxValues)) return JSON.parse(text);
+    throw limitExceeded('MAX_VALUES', maxValues, `The body has more than ${maxValues} values`, { status: 400 });
   }
   async function textOf(request: Request, req: IncomingMessage | undefined): Promise<string> {
     const body = req ? bodyOf(req) : request.body;
