@@ -43,6 +43,8 @@ export interface BodyOptions {
   contentLength: string | null | undefined;
   /** Whose body it is; undefined while nobody knows. */
   token: string | undefined;
+  /** Told once of what is to be called when nothing of the body is kept any more; without it that is at once. */
+  kept?: (over: () => void) => void;
 }
 
 /** A body that is being read. */
@@ -60,7 +62,10 @@ interface Reading {
 /** Takes what it waits for, if there is room now. */
 type GoesOn = () => boolean;
 
-/** Reads the bodies of requests, and bounds what all of them take in memory until they are whole. */
+/**
+ * Reads the bodies of requests, and bounds what all of them take in memory, until they are whole or nothing of them is kept any
+ * more: what was read of a body waits with its operation.
+ */
 export class Bodies {
   readonly #limits: BodyLimits;
   /** Bytes beside first blocks, by whose they are. */
@@ -92,7 +97,7 @@ export class Bodies {
    * they came. What comes of a refused body is still to be dropped.
    * @throws BodyRefusedError, OverloadedError, BodyBrokenError
    */
-  async read(source: AsyncIterable<Uint8Array>, { limit, contentLength, token }: BodyOptions): Promise<Buffer> {
+  async read(source: AsyncIterable<Uint8Array>, { limit, contentLength, token, kept }: BodyOptions): Promise<Buffer> {
     if (Number(contentLength) > limit) throw new BodyRefusedError('BODY_LIMIT', limit);
     const { bodyTimeout, bodyWait } = this.#limits;
     const { promise: refused, reject } = Promise.withResolvers<never>();
@@ -109,15 +114,21 @@ export class Bodies {
       },
     };
     const timer = setTimeout(() => reading.refuse(new BodyRefusedError('BODY_TIMEOUT', bodyTimeout / 1000)), bodyTimeout);
+    let whole = false;
     try {
-      return await Promise.race([this.#collect(source, limit, reading, () => over), refused]);
+      const body = await Promise.race([this.#collect(source, limit, reading, () => over), refused]);
+      whole = true;
+      return body;
     } catch (error) {
       if (error instanceof BodyRefusedError || error instanceof OverloadedError) throw error;
       throw new BodyBrokenError(error instanceof Error ? error.message : 'broken off');
     } finally {
       over = true;
       clearTimeout(timer);
-      this.#release(reading);
+      if (whole && kept && reading.held > 0) {
+        this.#releaseFirst(reading);
+        kept(() => this.#release(reading));
+      } else this.#release(reading);
     }
   }
 
@@ -192,6 +203,10 @@ export class Bodies {
     return this.#first[token === undefined ? 'unknown' : 'known'];
   }
 
+  #releaseFirst(reading: Reading): void {
+    if (this.#firstOf(reading).delete(reading)) this.#goOn();
+  }
+
   #release(reading: Reading): void {
     const { token, held } = reading;
     reading.held = 0;
@@ -199,9 +214,11 @@ export class Bodies {
     if (left > 0) this.#held.set(token, left);
     else this.#held.delete(token);
     this.#total -= held;
-    if (this.#firstOf(reading).delete(reading) || held > 0) {
-      for (const goesOn of this.#waiting) if (goesOn()) this.#waiting.delete(goesOn);
-    }
+    if (this.#firstOf(reading).delete(reading) || held > 0) this.#goOn();
+  }
+
+  #goOn(): void {
+    for (const goesOn of this.#waiting) if (goesOn()) this.#waiting.delete(goesOn);
   }
 }
 

@@ -99,6 +99,23 @@ describe('together', () => {
     expect(bodies.size).toBe(0);
   });
 
+  test('what is kept of a body takes room until it is over, but for the first block', async () => {
+    const bodies = bodiesOf();
+    let over = () => {};
+    const { source, send, end } = body();
+    const kept = (free: () => void) => {
+      over = free;
+    };
+    const read = bodies.read(source, { ...options('a'), kept });
+    for (let n = 0; n < 5; n++) void send(BLOCK);
+    await end();
+    expect(await read).toHaveLength(5 * BLOCK);
+    expect(bodies.size).toBe(4 * BLOCK);
+    await expect((await begin(bodies, 2, 'a')).read).rejects.toThrow(OverloadedError);
+    over();
+    expect(bodies.size).toBe(0);
+  });
+
   test('who waits goes on when there is room', async () => {
     const bodies = bodiesOf({ bodyWait: 60_000 });
     const first = await begin(bodies, 3);
@@ -249,4 +266,17 @@ test.each(['é'.repeat(9), '\ufeff'])('text is UTF-8, cut anywhere: %j', async (
   for (const byte of bytes) await new Promise((resolve) => sent.write(Buffer.of(byte), resolve));
   sent.end();
   expect(await answer).toMatchObject({ status: 200 });
+});
+
+test('a body takes room until its operation is answered', async () => {
+  const limited = await listen(gatewayOn(gateway.db, { config: { bodyLimit: 64 * KIB, tokenBodies: 64 * KIB, bodyWait: 100 } }));
+  const body = (query: string) => JSON.stringify({ query, extensions: { x: ' '.repeat(48 * KIB) } });
+  const stream = limited.open({ token, headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' } });
+  stream.end(body('subscription { appChanges { __typename } }'));
+  const [response] = await once(stream, 'response');
+  expect(response.statusCode).toBe(200);
+  const send = async (text: string) => (await limited.send({ token, body: text })).status;
+  expect([await send(QUERY), await send(body('{ viewer { address } }'))]).toEqual([200, 503]);
+  stream.destroy();
+  await vi.waitFor(async () => expect(await send(body('{ viewer { address } }'))).toBe(200));
 });

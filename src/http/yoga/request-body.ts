@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { tokenKey } from '../../access/viewer.ts';
@@ -12,6 +12,7 @@ import { requestState } from './authentication.ts';
 interface ServerContext {
   /** Absent where a request came as fetch has it. */
   req?: IncomingMessage;
+  res?: ServerResponse;
 }
 
 /** Of a form, in bytes: its variables are JSON within it. */
@@ -31,14 +32,14 @@ export function useRequestBody(
     if (!hasMoreValues(text, maxValues)) return JSON.parse(text);
     throw limitExceeded('MAX_VALUES', maxValues, `The body has more than ${maxValues} values`, { status: 400 });
   }
-  async function textOf(request: Request, req: IncomingMessage | undefined): Promise<string> {
+  async function textOf(request: Request, { req, res }: ServerContext): Promise<string> {
     const body = req ? bodyOf(req) : request.body;
     if (!body) return '';
     const { viewer } = requestState(request);
     const token = viewer ? tokenKey(viewer) : undefined;
     const contentLength = request.headers.get('content-length');
     const limit = request.headers.get('content-type')?.startsWith(FORM) ? Math.min(bodyLimit, FORM_LIMIT) : bodyLimit;
-    return new TextDecoder().decode(await bodies.read(body, { limit, contentLength, token }));
+    return new TextDecoder().decode(await bodies.read(body, { limit, contentLength, token, kept: res && whileAnswered(res) }));
   }
   return {
     onRequestParse({ serverContext, requestParser, setRequestParser }) {
@@ -46,7 +47,7 @@ export function useRequestBody(
       setRequestParser(async (whole) => {
         try {
           if (whole.method !== 'POST') return await requestParser(whole);
-          const text = await textOf(whole, serverContext.req);
+          const text = await textOf(whole, serverContext);
           return await requestParser({ text: async () => text, json: async () => parsed(text) } as Request);
         } catch (error) {
           serverContext.req?.resume(); // what still comes is dropped, so that the caller gets the answer
@@ -60,6 +61,12 @@ export function useRequestBody(
     },
   };
 }
+
+/** What came of a body, its variables above all, is kept for as long as its operation waits, runs and is answered. */
+const whileAnswered = (res: ServerResponse) => (over: () => void) => {
+  if (res.closed) over();
+  else res.once('close', over);
+};
 
 /** What reading and Yoga's parsers throw, as an answer. Yoga's own for broken JSON repeats the whole body. */
 function readable(error: unknown): unknown {
