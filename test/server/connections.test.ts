@@ -295,6 +295,43 @@ describe('a message', () => {
   });
 });
 
+describe('on one WebSocket', () => {
+  test('so many operations run at once, and the next may when one has ended', async () => {
+    const { socket, send, messages } = await openSocket(await limited({ config: { maxOperations: 2 } }), caller.token);
+    const { gid } = await addGroup(caller);
+    const payload = { query: 'subscription ($gid: ID!) { groupChanges(gid: $gid) { __typename } }', variables: { gid } };
+    const begin = async (id: string) => {
+      send({ type: 'subscribe', id, payload });
+      await vi.waitFor(() => expect(messages.some((message) => message.id === id)).toBe(true), { timeout: 10_000 });
+      const { type, payload: errors } = messages.find((message) => message.id === id) ?? {};
+      return type === 'error' ? errors?.[0]?.extensions : type;
+    };
+    const refusal = { code: 'LIMIT_EXCEEDED', limit: 'MAX_OPERATIONS', max: 2 };
+    expect([await begin('1'), await begin('2'), await begin('3')]).toEqual(['next', 'next', refusal]);
+    send({ type: 'complete', id: '1' });
+    await vi.waitFor(async () => expect(await begin(`${Math.random()}`)).toBe('next'), { timeout: 10_000 });
+    socket.terminate();
+  });
+
+  test.each([
+    [64 * 1024, true],
+    [64 * MIB, false],
+  ])('nothing is read while %d bytes wait for it', async (clientBacklog, expected) => {
+    const server = await limited({ config: { clientBacklog, allBacklog: 256 * MIB } });
+    let ours: Socket | undefined;
+    server.server.on('connection', (socket: Socket) => {
+      ours = socket;
+    });
+    const { socket, send } = await openSocket(server, caller.token);
+    socket.pause();
+    for (let n = 0; n < 200; n++) send({ type: 'ping', payload: { x: 'x'.repeat(100_000) } });
+    if (expected) await vi.waitFor(() => expect(ours?.isPaused()).toBe(true), { timeout: 10_000 });
+    else await vi.waitFor(() => expect(ours?.bytesRead).toBeGreaterThan(200 * 100_000), { timeout: 10_000 });
+    expect(ours?.isPaused()).toBe(expected);
+    socket.terminate();
+  });
+});
+
 describe('bytes that wait for all clients', () => {
   /** Clients that read nothing of answers of so many bytes each. */
   async function unread(most: number, sizes: number[]) {
