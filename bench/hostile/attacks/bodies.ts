@@ -126,4 +126,25 @@ export const BODIES: Attack[] = [
       return attacker.flood(4, () => attacker.ask({ token: attacker.targets.user, body }));
     },
   },
+  {
+    name: '100 bodies of 30 MiB at once, in one text',
+    by: 'user',
+    run: (attacker) => {
+      const body = `{"query":"{ viewer { address } }","variables":{"x":"${'x'.repeat(30 * MIB)}"}}`;
+      return attacker.flood(100, () => attacker.ask({ token: attacker.targets.user, body }));
+    },
+  },
+  {
+    name: '3,000 connections of a token that stay',
+    by: 'user',
+    run: async (attacker) => {
+      const body = '{"query":"{ viewer { address } }"}';
+      const one = async () => {
+        const socket = counted(attacker, await attacker.connect({ localAddress: attacker.nextAddress() }));
+        socket.write(`${head('/graphql', attacker.targets.user, `Content-Length: ${body.length}`)}${body}`);
+      };
+      for (let n = 0; n < 3_000 && !attacker.over; n++) await one();
+      await attacker.wait();
+    },
+  },
 ];

@@ -1,33 +1,14 @@
 /** Connections that read nothing, begin much, or never say who they are. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WebSocket } from 'ws';
 import { type Attack, times } from '../attack.ts';
 import type { Attacker } from '../attacker.ts';
+import { complete, openSockets, subscribe } from '../sockets.ts';
 
 const MIB = 1024 * 1024;
-const subscribe = (id: string, query: string, variables: object) =>
-  JSON.stringify({ id, type: 'subscribe', payload: { query, variables } });
-const complete = (id: string) => JSON.stringify({ id, type: 'complete' });
-
 const SNAPSHOT =
   'subscription ($gid: ID!) { groupChanges(gid: $gid, snapshot: true) { __typename cursor ... on GroupSnapshot { members { address permissions { send recv } } } } }';
 const CHANGES = 'subscription ($gid: ID!) { groupChanges(gid: $gid) { __typename cursor } }';
 const DECISIONS = 'subscription ($gid: ID!) { permissionChanges(gid: $gid, address: "member-000001") { at } }';
-
-/** Counts what comes for the operations of a socket: results, and refusals by their code. */
-function counted(attacker: Attacker, socket: WebSocket): WebSocket {
-  return socket.on('message', (data: Buffer) => {
-    const text = data.toString('latin1', 0, 1_000);
-    const type = /"type":"(\w+)"/.exec(text)?.[1] ?? '?';
-    if (type === 'next' || type === 'error') attacker.count(/"code":"(\w+)"/.exec(text)?.[1] ?? type);
-  });
-}
-
-/** So many WebSockets of a token as are taken. */
-async function sockets(attacker: Attacker, count: number, token = attacker.targets.user): Promise<WebSocket[]> {
-  const opened = await Promise.all(Array.from({ length: count }, () => attacker.socket(token)));
-  return opened.filter((socket) => socket !== undefined).map((socket) => counted(attacker, socket));
-}
 
 /** So many requests on a connection that reads nothing of the answers. */
 async function unread(attacker: Attacker, connections: number, request: string, localAddress?: () => string): Promise<void> {
@@ -114,7 +95,7 @@ export const SOCKETS: Attack[] = [
     name: '10 sockets × 100 snapshots of 100,000 members',
     by: 'user',
     run: async (attacker) => {
-      const all = await sockets(attacker, 10);
+      const all = await openSockets(attacker, 10);
       for (const socket of all)
         for (let n = 0; n < 100; n++) socket.send(subscribe(`${n}`, SNAPSHOT, { gid: attacker.targets.large }));
       await attacker.wait();
@@ -124,7 +105,7 @@ export const SOCKETS: Attack[] = [
     name: '10 sockets × 100 unread snapshots of 100,000 members',
     by: 'user',
     run: async (attacker) => {
-      const all = await sockets(attacker, 10);
+      const all = await openSockets(attacker, 10);
       for (const socket of all) {
         socket.pause();
         for (let n = 0; n < 100; n++) socket.send(subscribe(`${n}`, SNAPSHOT, { gid: attacker.targets.large }));
@@ -137,7 +118,7 @@ export const SOCKETS: Attack[] = [
     by: 'user',
     run: async (attacker) => {
       const { targets } = attacker;
-      const all = await sockets(attacker, 20);
+      const all = await openSockets(attacker, 20);
       for (let round = 0; !attacker.over; round++) {
         for (const socket of all) {
           if (socket.readyState !== socket.OPEN) continue;
@@ -149,34 +130,6 @@ export const SOCKETS: Attack[] = [
           await sleep(1);
         }
         await sleep(10);
-      }
-    },
-  },
-  {
-    name: 'messages of a WebSocket that come byte by byte',
-    by: 'user',
-    run: async (attacker) => {
-      const all = await sockets(attacker, 20);
-      const begun = all.map((socket) => (socket as unknown as { _socket: import('node:net').Socket })._socket.setNoDelay());
-      // A text frame of 1,000,000 bytes, masked with zeros.
-      const frame = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, 0, 0, 0, 0]);
-      for (const socket of begun) socket.write(frame);
-      const byte = Buffer.from(' ');
-      while (!attacker.over && begun.some(({ writable }) => writable)) {
-        for (let n = 0; n < 20; n++) for (const socket of begun) if (socket.writable) socket.write(byte);
-        attacker.count('sent', 20 * begun.length);
-        await sleep(0);
-      }
-    },
-  },
-  {
-    name: 'pings as fast as they are taken',
-    by: 'user',
-    run: async (attacker) => {
-      const all = await sockets(attacker, 20);
-      while (!attacker.over) {
-        for (const socket of all) for (let n = 0; n < 500; n++) if (socket.bufferedAmount < MIB) socket.ping();
-        await sleep(1);
       }
     },
   },
