@@ -25,7 +25,10 @@ test('it tells how to choose each limit, whose default is that of the README', (
 });
 
 test('what it counts with are the defaults', () => {
-  const counted = [...limits.matchAll(/`([A-Z_]+)` = (\d(?:[\d,]*\d)?(?: (?:KiB|MiB))?)/g)].map(([, name, value]) => [name, value]);
+  const counted = [...limits.matchAll(/`([A-Z_]+)` = (\d(?:[\d,]*\d)?(?: (?:KiB|MiB))?)/g)].map(([, name, value]) => [
+    name,
+    value,
+  ]);
   expect(counted.length).toBeGreaterThan(10);
   for (const [name, value] of counted) expect([name, value]).toEqual([name, readme.get(name)]);
 });
