@@ -1,7 +1,8 @@
 import { GraphQLError } from 'graphql';
 
-/** The largest document that is parsed: characters; brackets within each other; operations and fragments; names, see document-size.ts. */
+/** Of a document that is parsed, in characters, comments included. Long lists and texts belong into variables. */
 export const MAX_DOCUMENT = 4 * 1024 * 1024;
+/** The same: brackets within each other; operations and fragments; names, see document-size.ts. */
 export const MAX_NESTING = 200;
 export const MAX_DEFINITIONS = 500;
 export const MAX_NAMES = 10_000;

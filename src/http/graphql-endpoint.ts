@@ -16,11 +16,12 @@ import type { Strangers } from './strangers.ts';
 import { requestState, useAuthentication } from './yoga/authentication.ts';
 import { useConnection } from './yoga/connection.ts';
 import { useCors } from './yoga/cors.ts';
-import { createDocumentCaches } from './yoga/document-cache.ts';
+import { createDocumentCache } from './yoga/document-cache.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
 import { useFieldMerging } from './yoga/field-merging.ts';
 import { useIntrospection } from './yoga/introspection.ts';
+import { useLocations } from './yoga/locations.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRequestBody } from './yoga/request-body.ts';
@@ -35,7 +36,7 @@ export interface GraphQLDeps {
   hub: WatchHub;
   config: Pick<
     Config,
-    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens'
+    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens' | 'maxValues'
   >;
   bodies: Bodies;
   strangers: Strangers;
@@ -76,16 +77,16 @@ function createYogaServer(
   { db, log, hub, config, bodies, authenticate, mask, told, strangers }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
-  const { documents, errors } = createDocumentCaches();
+  const parsed = createDocumentCache();
   return createYoga({
     schema,
-    parserAndValidationCache: { documentCache: documents, errorCache: errors },
     graphqlEndpoint: '/graphql',
     landingPage: false,
     logging: false,
     cors: false, // useCors
     maxRequestBodySize: false, // useRequestBody: Yoga's own copies every body
     multipart: false,
+    parserAndValidationCache: parsed,
     maskedErrors: { maskError: mask },
     graphiql: false, // graphiql-page.ts
     context: ({ request }) =>
@@ -103,10 +104,11 @@ function createYogaServer(
       useCors(config.allowedOrigins),
       useConnection(),
       useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
-      useRequestBody(bodies, config.bodyLimit),
+      useRequestBody(bodies, config),
       useIntrospection(config.introspection),
       useErrorTexts(told),
-      useDocumentSize(config, (document) => documents.has(document)),
+      useDocumentSize(config, (document) => parsed.documentCache.has(document)),
+      useLocations(),
       useFieldMerging(),
       usePrice(config),
       useSubscriptionRoot(),

@@ -47,6 +47,21 @@ function senderTo(socket: WebSocket, clientBacklog: number, onRead: () => void):
     });
 }
 
+/** Answers the transport's pings. Of many that come together the last is answered, which RFC 6455 allows: they are the cheapest to send. */
+function onPing(socket: WebSocket, answer: (data: Buffer) => void): void {
+  let last: Buffer | undefined;
+  socket.on('ping', (data) => {
+    if (!last) {
+      setImmediate(() => {
+        const latest = last as Buffer;
+        last = undefined;
+        answer(latest);
+      });
+    }
+    last = data;
+  });
+}
+
 /** Pings a client until its socket is closed. Returns a function to be called when the client shows that it is alive. */
 function startPings(socket: WebSocket, every: number): () => void {
   let alive = true;
@@ -100,7 +115,7 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
     },
     extra,
   );
-  socket.on('ping', (data) => void send((written) => socket.pong(data, false, written)));
+  onPing(socket, (data) => void send((written) => socket.pong(data, false, written)));
   socket.on('pong', markAlive);
   socket.once('close', (code, reason) => {
     closed(code, String(reason)).catch(mask);

@@ -34,6 +34,11 @@ export interface WebSocketOptions {
 const INIT_WITHIN = 5_000;
 /** How many operations in a row may be refused because of MAX_OPERATIONS before the socket is closed. */
 const MAX_REFUSALS = 10_000;
+/**
+ * How many chunks, or fragments, a message may come in: each is kept as a buffer of its own until it is whole. Networks deliver
+ * a MESSAGE_LIMIT in a quarter of them.
+ */
+const MAX_CHUNKS = 8_192;
 /** In characters: each answer repeats the id. */
 const MAX_ID = 100;
 const GOING_AWAY = 1001;
@@ -66,7 +71,14 @@ interface Extra extends Record<PropertyKey, unknown> {
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
   const { log, mask, config, pingInterval } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.message, autoPong: false, handleProtocols });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: config.message,
+    maxBufferedChunks: MAX_CHUNKS,
+    maxFragments: MAX_CHUNKS,
+    autoPong: false,
+    handleProtocols,
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {

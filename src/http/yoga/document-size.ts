@@ -12,7 +12,7 @@ import {
 /** The most that a document may have, and how that is put to callers. */
 const LIMITS = {
   /** Characters. */
-  MAX_DOCUMENT: { max: MAX_DOCUMENT, what: 'is too long' },
+  MAX_DOCUMENT: { max: MAX_DOCUMENT, what: 'has too many characters' },
   /** How deep brackets of any kind stand within each other. */
   MAX_NESTING: { max: MAX_NESTING, what: 'nests brackets too deep' },
   /** Operations and fragments. */
