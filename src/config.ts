@@ -41,6 +41,8 @@ export interface Config extends Limits {
   maxLists: number;
   /** Words, signs and lines of a document. */
   maxTokens: number;
+  /** Values of a request's JSON. */
+  maxValues: number;
   /** Largest answer, and largest event of a stream, in bytes. */
   responseLimit: number;
   /** Longest run of one statement, in milliseconds. */
@@ -141,7 +143,8 @@ export const OPERATION_LIMITS = {
   maxNodes: 100_000,
   maxDepth: 12,
   maxLists: 200,
-  maxTokens: 150_000,
+  maxTokens: 110_000,
+  maxValues: 150_000,
   responseLimit: 16 * 1024 * 1024,
 };
 
@@ -290,6 +293,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxDepth: settings.integer('MAX_DEPTH', OPERATION_LIMITS.maxDepth, 1, 200),
     maxLists: settings.integer('MAX_LISTS', OPERATION_LIMITS.maxLists, 1, 10_000),
     maxTokens: settings.integer('MAX_TOKENS', OPERATION_LIMITS.maxTokens, 1_000, 10_000_000),
+    maxValues: settings.integer('MAX_VALUES', OPERATION_LIMITS.maxValues, 1_000, 100_000_000),
     responseLimit: settings.size('RESPONSE_LIMIT', OPERATION_LIMITS.responseLimit),
     statementTimeout: settings.milliseconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: settings.milliseconds('TRANSACTION_TIMEOUT', 30),

@@ -19,6 +19,8 @@ const ONE_DATABASE = [
   'test/{document-limits,limits,schema-walk,variable-paths}.test.ts',
   // How the op endpoint takes and answers; what its operations do is in equivalence, round-trip and users.
   'test/ops/{errors,fuzz,quirks,styles,transport}.test.ts',
+  // What comes over sockets of all that can be generated.
+  'test/fuzz/fuzz.test.ts',
   // How WebSocket and server-sent events carry streams.
   'test/watching/{sockets,transports}.test.ts',
   // How much a token may send, and when it is its turn.

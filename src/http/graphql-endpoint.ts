@@ -14,15 +14,20 @@ import type { Gate } from './rates/gate.ts';
 import { currentRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
 import { type Authenticate, requestState, useAuthentication } from './yoga/authentication.ts';
+import { useConnection } from './yoga/connection.ts';
 import { useCors } from './yoga/cors.ts';
+import { createDocumentCache } from './yoga/document-cache.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
+import { useFieldMerging } from './yoga/field-merging.ts';
 import { useIntrospection } from './yoga/introspection.ts';
+import { useLocations } from './yoga/locations.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
 import { useRates } from './yoga/rates.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
+import { useStatus } from './yoga/status.ts';
 import { useSubscriptionRoot } from './yoga/subscription-root.ts';
 import { useVariableIssues } from './yoga/variables.ts';
 
@@ -32,7 +37,7 @@ export interface GraphQLDeps {
   hub: WatchHub;
   config: Pick<
     Config,
-    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens'
+    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens' | 'maxValues'
   >;
   bodies: Bodies;
   strangers: Strangers;
@@ -73,6 +78,7 @@ function createYogaServer(
   { db, log, hub, config, bodies, authenticate, mask, told, strangers, gate }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
+  const parsed = createDocumentCache();
   return createYoga({
     schema,
     graphqlEndpoint: '/graphql',
@@ -81,6 +87,7 @@ function createYogaServer(
     cors: false, // useCors
     maxRequestBodySize: false, // useRequestBody: Yoga's own copies every body
     multipart: false,
+    parserAndValidationCache: parsed,
     maskedErrors: { maskError: mask },
     graphiql: false, // graphiql-page.ts
     context: ({ request }) =>
@@ -96,15 +103,19 @@ function createYogaServer(
     plugins: [
       useLogging(log),
       useCors(config.allowedOrigins),
+      useConnection(),
       useAuthentication(authenticate, config.production, strangers),
-      useRequestBody(bodies, config.bodyLimit),
+      useRequestBody(bodies, config),
       useIntrospection(config.introspection),
       useErrorTexts(told),
-      useDocumentSize(config),
+      useDocumentSize(config, (document) => parsed.documentCache.has(document)),
+      useLocations(),
+      useFieldMerging(),
       usePrice(config),
       useSubscriptionRoot(),
       useRates(gate, mask),
       useVariableIssues(),
+      useStatus(),
       useServerSentEvents(mask, eventStreams),
     ],
   });

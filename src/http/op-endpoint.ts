@@ -90,7 +90,10 @@ function retryAfter(error: unknown): [name: string, value: string][] {
 
 /** What becomes of a body that is not taken: nothing was run. */
 function refusal(error: unknown): Outcome {
-  if (error instanceof BodyRefusedError) return { error: 'TOOLARGE', description: `${error.message}.` };
+  if (error instanceof BodyRefusedError) {
+    // One that came too slowly may well come sooner next time: clients send again what was RATELIMIT.
+    return { error: error.limit === 'BODY_LIMIT' ? 'TOOLARGE' : 'RATELIMIT', description: `${error.message}.` };
+  }
   const { code, sentence } = failureOf(error, () => 'body');
   if (code === 'SERVERERROR') throw error;
   return { error: code, description: sentence, cause: error };

@@ -36,6 +36,11 @@ export interface WebSocketOptions {
 const INIT_WITHIN = 5_000;
 /** How many operations in a row may be refused because of MAX_OPERATIONS before the socket is closed. */
 const MAX_REFUSALS = 10_000;
+/**
+ * How many chunks, or fragments, a message may come in: each is kept as a buffer of its own until it is whole. Networks deliver
+ * a MESSAGE_LIMIT in a quarter of them.
+ */
+const MAX_CHUNKS = 8_192;
 /** In characters: each answer repeats the id. */
 const MAX_ID = 100;
 const GOING_AWAY = 1001;
@@ -68,7 +73,14 @@ interface Extra extends Record<PropertyKey, unknown> {
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
   const { log, mask, config, pingInterval } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.message, autoPong: false, handleProtocols });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: config.message,
+    maxBufferedChunks: MAX_CHUNKS,
+    maxFragments: MAX_CHUNKS,
+    autoPong: false,
+    handleProtocols,
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {
@@ -187,7 +199,7 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   if (id.length > MAX_ID) {
     const message = `The id of an operation has at most ${MAX_ID} characters`;
     extra.socket.close(BAD_REQUEST, message);
-    return [new GraphQLError(message)];
+    return [new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } })];
   }
   // Operations that the client has just completed are about to end.
   const { maxOperations } = options.config;
@@ -234,7 +246,7 @@ async function prepare(
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];
   if (errors.length > 0) return [...errors];
   const { operationName } = params;
-  if (!getOperationAST(document, operationName)) return [new GraphQLError('There is no such operation, or not one alone')];
+  if (!getOperationAST(document, operationName)) return [noOperation()];
   return {
     schema: enveloped.schema,
     document,
@@ -243,6 +255,11 @@ async function prepare(
     contextValue: await enveloped.contextFactory(),
     run: { execute: enveloped.execute, subscribe: enveloped.subscribe },
   };
+}
+
+function noOperation(): GraphQLError {
+  const extensions = { code: 'OPERATION_RESOLUTION_FAILURE' };
+  return new GraphQLError('There is no such operation, or not one alone', { extensions });
 }
 
 /** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */

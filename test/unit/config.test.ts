@@ -41,7 +41,8 @@ test('every setting has a default', () => {
     maxNodes: 100_000,
     maxDepth: 12,
     maxLists: 200,
-    maxTokens: 150_000,
+    maxTokens: 110_000,
+    maxValues: 150_000,
     responseLimit: 16 * MIB,
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
@@ -73,7 +74,7 @@ test("README's table has every limit with its default", () => {
 
 test('a setting that is empty or blank is not set', () => {
   const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'DIRECT_DATABASE_URL', 'DATABASE_POOL_SIZE', 'LOG_LEVEL'];
-  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'MAX_TOKENS', 'RESPONSE_LIMIT'];
+  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'MAX_TOKENS', 'MAX_VALUES', 'RESPONSE_LIMIT'];
   const more = [...limits, 'ALLOWED_ORIGINS', 'OP_ENDPOINT', 'BODY_LIMIT', 'STATEMENT_TIMEOUT', 'TRANSACTION_TIMEOUT'];
   expect(readConfig(Object.fromEntries([...names, ...more].map((name) => [name, ' '])))).toEqual(readConfig({}));
   expect(readConfig(Object.fromEntries([...names, ...more, 'APP_TOKEN', 'NODE_ENV'].map((name) => [name, ''])))).toEqual(

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionSetNode } from 'graphql';
+import { type DocumentNode, Kind, type OperationDefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../access/viewer.ts';
 import { unauthenticated } from '../../graphql/errors.ts';
 import { closeAfter } from '../end-after-body.ts';
 import type { Cost, Entrant } from '../rates/gate.ts';
 import type { Strangers } from '../strangers.ts';
+import { rootSelections } from './root-selections.ts';
 
 /** What the plugins know of a request before its context is made; and of its operation, once it was priced. */
 export interface RequestState extends Entrant {
@@ -83,14 +84,7 @@ function asksOnlyForTheSchema(document: DocumentNode, operationName: string | nu
   );
   const operation = operationName ? operations.find(({ name }) => name?.value === operationName) : operations[0];
   if (operation?.operation !== 'query') return false;
-  const only = (selections: SelectionSetNode): boolean =>
-    selections.selections.every((selection) => {
-      if (selection.kind === Kind.FIELD) return selection.name.value.startsWith('__');
-      if (selection.kind === Kind.INLINE_FRAGMENT) return only(selection.selectionSet);
-      const fragment = document.definitions.find(
-        (definition) => definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === selection.name.value,
-      );
-      return fragment?.kind === Kind.FRAGMENT_DEFINITION && only(fragment.selectionSet);
-    });
-  return only(operation.selectionSet);
+  return rootSelections(document, operation).every(
+    (selection) => selection.kind !== Kind.FIELD || selection.name.value.startsWith('__'),
+  );
 }
