@@ -138,13 +138,13 @@ export class Authenticator {
       const { epoch } = this.#revocations;
       const at = performance.now();
       const row = await this.#find(hash, key, address);
-      // What was revoked meanwhile may be this token.
-      const moved = epoch !== this.#revocations.epoch;
-      if (moved && tries < MAX_TRIES) continue;
       if (!row || !timingSafeEqual(hash, Buffer.from(row.hash))) {
         this.#known.delete(key);
         return null;
       }
+      // What was revoked meanwhile may be this token.
+      const moved = epoch !== this.#revocations.epoch;
+      if (moved && tries < MAX_TRIES) continue;
       this.#known.set(key, true);
       const entry: Entry = { viewer: viewerOf(row), at, notedAt: row.idle ? Number.NEGATIVE_INFINITY : at };
       this.#noteUse(entry);

@@ -1,6 +1,7 @@
 /** A gateway that does not keep up refuses large operations until it does, and says so once. */
 import { setImmediate as nextLoop } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from '../../src/config.ts';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import { listen as listenTo } from '../setup/listener.ts';
 import { writesNothing } from '../setup/rows.ts';
@@ -31,10 +32,10 @@ function keepBusy(ms: number): () => void {
   };
 }
 
-function lagging(lagLimit?: number) {
+function lagging(lagLimit: number = DEFAULT_LIMITS.lagLimit) {
   const lines: Record<string, unknown>[] = [];
   const onLog = (line: Record<string, unknown>) => lines.push(line);
-  const gateway = gatewayOn(db, { config: lagLimit ? { lagLimit } : {}, level: 'warn', onLog });
+  const gateway = gatewayOn(db, { config: { lagLimit }, level: 'warn', onLog });
   return { gateway, lines };
 }
 
