@@ -4,6 +4,9 @@ const BENCHES: Record<string, () => Promise<{ run: () => Promise<boolean> }>> = 
   weights: () => import('./weights.ts'),
   'hot-group': () => import('./hot-group.ts'),
   stalled: () => import('./stalled.ts'),
+  documents: () => import('./documents.ts'),
+  hostile: () => import('./hostile/hostile.ts'),
+  neighbours: () => import('./hostile/neighbours.ts'),
 };
 
 const load = BENCHES[process.argv[2] ?? ''];

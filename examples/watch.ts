@@ -166,6 +166,7 @@ for (let pause = 500; ; ) {
       break;
     case 'DISCONNECTED':
     case 'SERVER_STOPPING':
+    case 'RATE_LIMITED':
     case 'OVERLOADED':
     case 'TIMEOUT':
     case 'INTERNAL_SERVER_ERROR':

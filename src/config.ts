@@ -41,6 +41,8 @@ export interface Config extends Limits {
   maxLists: number;
   /** Words, signs and lines of a document. */
   maxTokens: number;
+  /** Values of a request's JSON. */
+  maxValues: number;
   /** Largest answer, and largest event of a stream, in bytes. */
   responseLimit: number;
   /** Longest run of one statement, in milliseconds. */
@@ -68,6 +70,8 @@ export type IntrospectionMode = (typeof INTROSPECTION_MODES)[number];
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** Of a rate: there is no limit. */
+const OFF = Number.POSITIVE_INFINITY;
 
 /** What callers may take of a gateway: of each limit its setting, default and unit. README's table has what each means. */
 export const LIMIT_SETTINGS = {
@@ -93,6 +97,15 @@ export const LIMIT_SETTINGS = {
   clientBacklog: { name: 'CLIENT_BACKLOG', size: 4 * MIB },
   allBacklog: { name: 'ALL_BACKLOG', size: 256 * MIB },
   keepAlive: { name: 'KEEP_ALIVE', seconds: 75 },
+  userRate: { name: 'USER_RATE', rate: 100 },
+  appRate: { name: 'APP_RATE', rate: OFF },
+  userConcurrency: { name: 'USER_CONCURRENCY', count: 16 },
+  appConcurrency: { name: 'APP_CONCURRENCY', count: 256 },
+  waitingOperations: { name: 'WAITING_OPERATIONS', count: 10_000 },
+  turnWait: { name: 'TURN_WAIT', seconds: 10 },
+  lagLimit: { name: 'LAG_LIMIT', seconds: 0.25 },
+  wrongTokens: { name: 'WRONG_TOKENS', count: 20 },
+  wrongTokenLookups: { name: 'WRONG_TOKEN_LOOKUPS', count: 5 },
   maxMessageTypes: { name: 'MAX_MESSAGE_TYPES', count: GROUP_LIMITS.maxMessageTypes },
   appShare: { name: 'APP_SHARE', count: DEFAULT_SHARES.appShare, most: 100 },
   userShare: { name: 'USER_SHARE', count: DEFAULT_SHARES.userShare, most: 100 },
@@ -100,17 +113,23 @@ export const LIMIT_SETTINGS = {
   groupQueue: { name: 'GROUP_QUEUE', count: DEFAULT_SHARES.groupQueue },
 } as const satisfies Record<string, LimitSetting>;
 
-type LimitSetting = { name: string } & ({ size: number } | { seconds: number } | { count: number; most?: number });
+type LimitSetting = { name: string } & (
+  | { size: number }
+  | { seconds: number }
+  | { count: number; most?: number }
+  | { rate: number }
+);
 
 /** The limits as they are when nothing is set. */
 export const DEFAULT_LIMITS = Object.fromEntries(
   Object.entries<LimitSetting>(LIMIT_SETTINGS).map(([key, setting]) => {
     if ('seconds' in setting) return [key, setting.seconds * 1000];
+    if ('rate' in setting) return [key, setting.rate];
     return [key, 'size' in setting ? setting.size : setting.count];
   }),
 ) as Limits;
 
-/** Sizes in bytes, times in milliseconds. */
+/** Sizes in bytes, times in milliseconds, rates in points a second. */
 export type Limits = Record<keyof typeof LIMIT_SETTINGS, number>;
 
 /** A setting has an invalid value. The message names it and says what is allowed. */
@@ -124,7 +143,8 @@ export const OPERATION_LIMITS = {
   maxNodes: 100_000,
   maxDepth: 12,
   maxLists: 200,
-  maxTokens: 150_000,
+  maxTokens: 110_000,
+  maxValues: 150_000,
   responseLimit: 16 * 1024 * 1024,
 };
 
@@ -207,7 +227,17 @@ class Settings {
   limit(setting: LimitSetting): number {
     if ('size' in setting) return this.size(setting.name, setting.size);
     if ('seconds' in setting) return this.milliseconds(setting.name, setting.seconds);
+    if ('rate' in setting) return this.rate(setting.name, setting.rate);
     return this.integer(setting.name, setting.count, 1, setting.most ?? 1_000_000);
+  }
+
+  /** @returns points a second; infinity: off */
+  rate(name: string, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (value === 'off') return OFF;
+    const rate = /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;
+    return rate >= 1 && rate <= 1_000_000 ? rate : this.fail(name, 'a whole number from 1 to 1000000, or off');
   }
 
   cidrs(name: string): string[] | undefined {
@@ -263,6 +293,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxDepth: settings.integer('MAX_DEPTH', OPERATION_LIMITS.maxDepth, 1, 200),
     maxLists: settings.integer('MAX_LISTS', OPERATION_LIMITS.maxLists, 1, 10_000),
     maxTokens: settings.integer('MAX_TOKENS', OPERATION_LIMITS.maxTokens, 1_000, 10_000_000),
+    maxValues: settings.integer('MAX_VALUES', OPERATION_LIMITS.maxValues, 1_000, 100_000_000),
     responseLimit: settings.size('RESPONSE_LIMIT', OPERATION_LIMITS.responseLimit),
     statementTimeout: settings.milliseconds('STATEMENT_TIMEOUT', 10),
     transactionTimeout: settings.milliseconds('TRANSACTION_TIMEOUT', 30),

@@ -9,6 +9,7 @@ import { DataDirLockedError } from './db/lock.ts';
 import { MigrationError } from './db/migrate.ts';
 import { createGateway } from './gateway.ts';
 import { loggedError } from './http/logged-error.ts';
+import { startGivingBack } from './memory.ts';
 import { type OpenedDatabase, openConfiguredDatabase } from './open-database.ts';
 
 const STOP_WITHIN = 25_000;
@@ -66,6 +67,7 @@ async function serve(config: Config, log: Log, { db, lock, close }: OpenedDataba
   const secret = config.appToken ? undefined : await makeFirstToken(db);
   await lock?.listen(async (request) => runAppCommand(db, (request as { app?: string[] }).app ?? []));
 
+  startGivingBack();
   const url = urlOf(server.address() as AddressInfo);
   log.info({ url, database: db.kind }, 'listening');
   if (secret) greet(url, secret, config.graphiql);

@@ -54,7 +54,7 @@ function tapped(): Line {
 }
 
 function authenticatorOn(on: Sql, onError?: (error: unknown) => void, started = true): Authenticator {
-  const authenticator = new Authenticator(on, onError);
+  const authenticator = new Authenticator(on, { onError });
   if (started) authenticator.start();
   onTestFinished(() => authenticator.close());
   return authenticator;

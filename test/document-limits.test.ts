@@ -1,4 +1,6 @@
 /** What is refused before it is parsed or validated, whoever asks: both would run out of stack, or of time. */
+import { queryObjects } from 'node:v8';
+import { Location } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { OPERATION_LIMITS } from '../src/config.ts';
 import * as documentSize from '../src/http/yoga/document-size.ts';
@@ -45,6 +47,8 @@ const TOO_LARGE: [string, string, string][] = [
   ['a list that has no end', 'MAX_TOKENS', `{ group(gid: [${'1,'.repeat(2_000_000)}]) { gid } }`],
   ['comments without end', 'MAX_TOKENS', `${'#\n'.repeat(2_000_000)}{ __typename }`],
   ['comments that carriage returns end', 'MAX_TOKENS', `${'#\r'.repeat(2_000_000)}{ __typename }`],
+  ['a long comment', 'MAX_DOCUMENT', `{ __typename } #${'x'.repeat(4 * 1024 * 1024)}`],
+  ['a long text', 'MAX_DOCUMENT', `{ group(gid: "${'x'.repeat(4 * 1024 * 1024)}") { gid } }`],
   ['many directives', 'MAX_NAMES', `{ __typename ${'@include(if: true) '.repeat(10_001)} }`],
 ];
 
@@ -74,13 +78,22 @@ describe('what may be large', () => {
     expect((await app.send(query)).data).toEqual({ groupEditMembers: { __typename: 'GroupNotFound' } });
   });
 
+  const inVariables = (count: number) => `query (${'$a: B '.repeat(count)}) { a }`;
   const names = (count: number) => `{ ${'a '.repeat(count)}}`;
 
   test.each<[what: string, most: string, more: string, limit: string]>([
     ['200 brackets', nest(200, '{a', '}'), nest(201, '{a', '}'), 'MAX_NESTING'],
     ['500 definitions', 'query a { b } '.repeat(500), 'query a { b } '.repeat(501), 'MAX_DEFINITIONS'],
-    ['150,000 tokens', `{ a(b: [${'1 '.repeat(maxTokens - 9)}]) }`, `{ a(b: [${'1 '.repeat(maxTokens - 8)}]) }`, 'MAX_TOKENS'],
-    ['150,000 lines', `{ a }${'#\n'.repeat(maxTokens)}`, `{ a }${'#\n'.repeat(maxTokens + 1)}`, 'MAX_TOKENS'],
+    ['110,000 tokens', `{ a(b: [${'1 '.repeat(maxTokens - 9)}]) }`, `{ a(b: [${'1 '.repeat(maxTokens - 8)}]) }`, 'MAX_TOKENS'],
+    ['110,000 lines', `{ a }${'#\n'.repeat(maxTokens)}`, `{ a }${'#\n'.repeat(maxTokens + 1)}`, 'MAX_TOKENS'],
+    ['4 Mi characters', `{ a }${' '.repeat(4 * 1024 * 1024 - 5)}`, `{ a }${' '.repeat(4 * 1024 * 1024 - 4)}`, 'MAX_DOCUMENT'],
+    [
+      '20,000 names in arguments',
+      `{ a(b: [${'c '.repeat(19_999)}]) }`,
+      `{ a(b: [${'c '.repeat(20_000)}]) }`,
+      'MAX_ARGUMENT_NAMES',
+    ],
+    ['20,000 names for variables', inVariables(10_000), `${inVariables(10_000)} { a(b: $c) }`, 'MAX_ARGUMENT_NAMES'],
     ['10,000 names', names(10_000), names(10_001), 'MAX_NAMES'],
     ['10,000 names, with more of them in arguments', names(9_999).replace('a', 'a(b: [c, $d])'), names(10_001), 'MAX_NAMES'],
   ])('%s, but not one more', (_, most, more, limit) => {
@@ -127,5 +140,54 @@ describe('MAX_LISTS', () => {
       Array.from({ length: times }, (_, n) => `fragment g${n} on Query { v${n}: viewer { ${lists(20)} } }`).join(' ');
     expect((await app.send(`{ ${spread(2)} } ${fragment} ${others(2)}`)).status).toBe(200);
     await refused(`{ ${spread(3)} } ${fragment} ${others(3)}`);
+  });
+});
+
+describe('documents that were parsed', () => {
+  /** The parts of all documents that are kept. */
+  const kept = () => queryObjects(Location, { format: 'count' });
+  const long = (n: number) => `{ viewer(a: [${'1,'.repeat(20_000)}]) { address } } # ${n}`;
+  const short = (n: number) => `{ viewer { address } } # ${n}`;
+
+  test('are kept if they are short, up to what they take together, and not at all if they are long', async () => {
+    await post(long(-1), app.token);
+    const before = kept();
+    for (let n = 0; n < 10; n++) await post(long(n), app.token);
+    expect(kept() - before).toBeLessThan(20_000);
+    for (let n = 0; n < 100; n++) await post(short(n), app.token);
+    expect(kept() - before).toBeGreaterThan(100 * 5);
+    const padded = (n: number) => `{ viewer(a: [${'1,'.repeat(5_000)}]) { address } } # ${n}`;
+    for (let n = 0; n < 40; n++) await post(padded(n), app.token);
+    expect(kept() - before).toBeLessThan(30 * 5_000);
+  });
+
+  test('are read again where they cannot be', async () => {
+    for (let n = 0; n < 3; n++) expect((await post('{', app.token)).errors).toHaveLength(1);
+  });
+});
+
+describe('errors say where they are', () => {
+  const many = `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: user(address: ",") { id }`).join(' ')} }`;
+  const wrong = '{ nothing }';
+  const places = async (query: string) => (await post(query, app.token)).errors?.map((error) => 'locations' in error);
+
+  test.each([
+    ['500 lines', '\n'.repeat(500)],
+    ['32 KiB', ' '.repeat(32 * 1024 - many.length)],
+  ])('in a document of %s', async (_, before) => {
+    expect(await places(before + many)).toEqual(Array(100).fill(true));
+    expect(await places(before + wrong)).toEqual([true]);
+  });
+
+  // Each would count the lines before it: 300 errors behind 100,000 lines took two seconds at a stretch.
+  test.each([
+    ['501 lines', '\n'.repeat(501)],
+    ['501 lines of another kind', '\r'.repeat(501)],
+    ['100,000 lines', '\n'.repeat(100_000)],
+    ['more than 32 KiB', ' '.repeat(32 * 1024)],
+  ])('but not in one of %s', async (_, before) => {
+    expect(await places(before + many)).toEqual(Array(100).fill(false));
+    expect(await places(before + wrong)).toEqual([false]);
+    expect(await places(`${before}{`)).toEqual([true]);
   });
 });

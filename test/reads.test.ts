@@ -176,6 +176,17 @@ describe('message types', async () => {
 });
 
 describe('nodes', async () => {
+  test('one that is asked for several times in an operation is there each time', async () => {
+    const { gid } = await addGroup(app, { members: [{ addresses: ['a'] }] });
+    await app.send('mutation { tokenAdd(input: { address: "a" }) { __typename } }');
+    for (const name of [`Group:${gid}`, `Member:${gid}:a`, 'User:a']) {
+      const id = Buffer.from(name).toString('base64');
+      const query = `query ($id: ID!) { a: node(id: $id) { id } b: node(id: $id) { id } c: nodes(ids: [$id, $id]) { id } }`;
+      const { data, errors } = await app.send(query, { id });
+      expect([data, errors]).toEqual([{ a: { id }, b: { id }, c: [{ id }, { id }] }, undefined]);
+    }
+  });
+
   const app = await gateway.caller();
   const groups = [await addGroup(app), await addGroup(app), await addGroup(app)];
 

@@ -35,6 +35,13 @@ test.each<[what: string, query: string, variables: object, path: string]>([
   ],
   ['the argument of a query', 'query ($first: Int) { groups(first: $first) { edges { cursor } } }', { first: 1.5 }, 'first'],
   ['a subscription', 'subscription ($n: ID!) { groupChanges(gid: $n) { __typename } }', { n: [] }, 'gid'],
+  [
+    'what is no text and cannot become one, in the place of a number',
+    'query ($n: Int) { groups(first: $n) { edges { cursor } } }',
+    { n: { toString: 1 } },
+    'first',
+  ],
+  ['the same in the place of a name', 'query ($n: String!) { __type(name: $n) { name } }', { n: { toString: 1 } }, 'name'],
   ['null', 'query ($n: ID!) { group(gid: $n) { gid } }', { n: null }, 'gid'],
   ['in a fragment', 'query ($n: ID!) { ...f } fragment f on Query { group(gid: $n) { gid } }', { n: {} }, 'gid'],
   [
@@ -79,4 +86,14 @@ test('more than fifty: the last error has the others, a hundred at most', async 
   expect(await wrong(50)).toEqual(each);
   expect(await wrong(60)).toEqual([...each, rest(60)]);
   expect(await wrong(100_000)).toEqual([...each, rest(100)]);
+});
+
+test('a hundred wrong variables of a long document', async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `v${n}`);
+  const long = Array.from({ length: 5_000 }, (_, n) => `"${n}"`);
+  const query = `query (${names.map((name) => `$${name}: ID!`).join(' ')}) { nodes(ids: [${long}]) { id } ${names
+    .map((name) => `${name}: group(gid: $${name}) { gid }`)
+    .join(' ')} }`;
+  const variables = Object.fromEntries(names.map((name) => [name, []]));
+  expect((await paths(query, variables))?.flat().filter((path) => path === 'gid')).toHaveLength(100);
 });

@@ -29,6 +29,8 @@ const BOTH_DATABASES = [
   'test/{constraints,migrations}.test.ts',
   // Prisma's adapters: apps, tokens, users; the two ways of `npm run app`.
   'test/{accounts,app-process,apps,tokens,users}.test.ts',
+  // Arrays of bytes, as tokens that are looked up together.
+  'test/server/wrong-tokens.test.ts',
   // The database's clock.
   'test/{group-set-validity,routing-activity}.test.ts',
   'test/watching/{clock,expiry,permission-changes}.test.ts',

@@ -1,12 +1,13 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Sql, statement } from '../db/sql.ts';
-import { bool, bytea, type RowOf } from '../db/types.ts';
+import { bool, bytea, byteaArray, type RowOf } from '../db/types.ts';
 import { apps, tokens } from '../generated/tables.ts';
 import { Revocations } from './revocations.ts';
 import { NOT_EXPIRED, TOKEN, tokenOf } from './token-rows.ts';
 import { TokenUse } from './token-use.ts';
 import type { Viewer } from './viewer.ts';
+import { type WrongTokenLimits, WrongTokens } from './wrong-tokens.ts';
 
 /** 256 random bits, URL-safe, with a prefix that secret scanners can know. */
 export function newSecret(): string {
@@ -20,21 +21,34 @@ export function hashSecret(secret: string): Buffer {
 
 /** `idle`: whether its last known use is more than a minute ago. */
 const FOUND = { app_id: tokens.appId[1], app_name: apps.name[1], hash: tokens.hash[1], ...TOKEN.columns, idle: bool };
-const FIND = statement({
-  name: 'token_find',
-  parameters: [bytea],
-  columns: FOUND,
-  text: `select t.app_id, a.name as app_name, t.hash, ${TOKEN.list},
+const find = (which: string) => `select t.app_id, a.name as app_name, t.hash, ${TOKEN.list},
       coalesce(t.last_used_at < clock_timestamp() - interval '1 minute', true) as idle
     from tokens t join apps a on a.id = t.app_id
-    where t.hash = $1 and t.revoked_at is null and a.deleted_at is null and ${NOT_EXPIRED}`,
+    where ${which} and t.revoked_at is null and a.deleted_at is null and ${NOT_EXPIRED}`;
+const FIND = statement({ name: 'token_find', parameters: [bytea], columns: FOUND, text: find('t.hash = $1') });
+const FIND_ALL = statement({
+  name: 'tokens_find',
+  parameters: [byteaArray],
+  columns: FOUND,
+  text: find('t.hash = any($1::bytea[])'),
 });
+type Found = RowOf<typeof FOUND>;
 
 const TRUSTED_FOR = 1_000; // milliseconds since a token was looked up, or since the counter was last seen unmoved
 const NOTED_EVERY = 60_000; // milliseconds
 const MAX_CACHED = 10_000;
 const MAX_SECRET = 200;
 const MAX_TRIES = 3;
+const UNLIMITED: WrongTokenLimits = { wrongTokens: Number.POSITIVE_INFINITY, wrongTokenLookups: Number.POSITIVE_INFINITY };
+
+export interface AuthenticatorOptions {
+  /** Told when the counter cannot be read, once until it can be again. */
+  onError?: (error: unknown) => void;
+  /** For the look-ups of tokens, which anybody can cause. */
+  lookUps?: Sql;
+  /** What wrong tokens may cost; without, there are no limits. */
+  wrong?: WrongTokenLimits;
+}
 
 interface Entry {
   viewer: Viewer;
@@ -54,13 +68,16 @@ export class Authenticator {
   readonly #revocations: Revocations;
   readonly #use: TokenUse;
   readonly #cache = new LRUCache<string, Entry>({ max: MAX_CACHED });
+  /** Those that were valid when they were last looked up, by hash. */
+  readonly #known = new LRUCache<string, true>({ max: MAX_CACHED });
+  readonly #wrong: WrongTokens<Found>;
 
-  /**
-   * @param onError told when the counter cannot be read, once until it can be again
-   * @param lookUps for the look-ups of tokens, which anybody can cause
-   */
-  constructor(sql: Sql, onError: (error: unknown) => void = () => {}, lookUps = sql) {
+  constructor(sql: Sql, { onError = () => {}, lookUps = sql, wrong = UNLIMITED }: AuthenticatorOptions = {}) {
     this.#lookUps = lookUps;
+    this.#wrong = new WrongTokens(wrong, async (hashes) => {
+      const rows = await lookUps.query(FIND_ALL, [hashes]);
+      return new Map(rows.map((row) => [Buffer.from(row.hash).toString('base64'), row]));
+    });
     this.#use = new TokenUse(sql);
     this.#revocations = new Revocations(sql, {
       onRevoked: () => this.#cache.clear(),
@@ -85,8 +102,12 @@ export class Authenticator {
     return this.#revocations.read();
   }
 
-  /** The viewer of an Authorization header (`Bearer …`), or null. The work does not depend on what a secret resembles. */
-  async authenticate(authorization: string | null | undefined): Promise<Viewer | null> {
+  /**
+   * The viewer of an Authorization header (`Bearer …`), or null. The work does not depend on what a secret resembles.
+   * @param address whose it is: after many wrong ones, those that nobody knows wait. One that is known never does
+   * @throws RateLimitedError: too many of that address wait already
+   */
+  async authenticate(authorization: string | null | undefined, address?: string): Promise<Viewer | null> {
     const secret = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     if (!secret || secret.length > MAX_SECRET) return null;
     const hash = hashSecret(secret);
@@ -97,7 +118,7 @@ export class Authenticator {
       return cached.viewer;
     }
     this.#cache.delete(key);
-    return this.#lookUp(hash, key);
+    return this.#lookUp(hash, key, this.#known.has(key) ? undefined : address);
   }
 
   #isTrusted({ viewer, at }: Entry): boolean {
@@ -107,15 +128,24 @@ export class Authenticator {
     return expiresAt === null || (this.#revocations.now ?? Number.POSITIVE_INFINITY) < expiresAt.getTime();
   }
 
-  async #lookUp(hash: Buffer, key: string): Promise<Viewer | null> {
+  #find(hash: Buffer, key: string, address: string | undefined): Promise<Found | undefined> {
+    const alone = async () => (await this.#lookUps.query(FIND, [hash]))[0];
+    return address === undefined ? alone() : this.#wrong.find(address, key, hash, alone);
+  }
+
+  async #lookUp(hash: Buffer, key: string, address: string | undefined): Promise<Viewer | null> {
     for (let tries = 1; ; tries++) {
       const { epoch } = this.#revocations;
       const at = performance.now();
-      const [row] = await this.#lookUps.query(FIND, [hash]);
+      const row = await this.#find(hash, key, address);
+      if (!row || !timingSafeEqual(hash, Buffer.from(row.hash))) {
+        this.#known.delete(key);
+        return null;
+      }
       // What was revoked meanwhile may be this token.
       const moved = epoch !== this.#revocations.epoch;
       if (moved && tries < MAX_TRIES) continue;
-      if (!row || !timingSafeEqual(hash, Buffer.from(row.hash))) return null;
+      this.#known.set(key, true);
       const entry: Entry = { viewer: viewerOf(row), at, notedAt: row.idle ? Number.NEGATIVE_INFINITY : at };
       this.#noteUse(entry);
       if (!moved) this.#cache.set(key, entry);

@@ -10,6 +10,7 @@ import {
   NotAllowedError,
   NotAMemberError,
   OverloadedError,
+  RateLimitedError,
   TimeoutError,
   TokenNotFoundError,
   UnauthenticatedError,
@@ -143,6 +144,11 @@ export function publicError(error: unknown): { message: string; extensions: Reco
   if (error instanceof DomainError) return { message: error.message, extensions: { code: error.code } };
   if (error instanceof ClientGoneError) return { message: error.message, extensions: { code: 'CLIENT_GONE' } };
   if (error instanceof TimeoutError) return { message: error.message, extensions: { code: 'TIMEOUT' } };
+  if (error instanceof RateLimitedError) {
+    const { message, retryAfter } = error;
+    const http = { status: 429, headers: { 'Retry-After': String(retryAfter) } };
+    return { message, extensions: { code: 'RATE_LIMITED', retryAfter, http } };
+  }
   if (error instanceof OverloadedError) {
     return { message: error.message, extensions: { code: 'OVERLOADED', http: { status: 503, headers: { 'Retry-After': '1' } } } };
   }

@@ -55,7 +55,7 @@ async function levelsOfType(load: Loaders, gid: number, messageType: number): Pr
 builder.node(GroupRef, {
   description: 'A group of the app. An application sees all of them, a user those that it is a member of.',
   id: { resolve: ({ gid }) => gid, parse: (text) => readGid(text).number },
-  loadMany: (gids, { load }) => Promise.all(gids.map((gid) => load.group.load(gid))),
+  loadManyWithoutCache: (gids, { load }) => Promise.all(gids.map((gid) => load.group.load(gid))),
   fields: (t) => ({
     gid: t.exposeID('gid', { description: 'Its number as a decimal string: at least 1000, below 2⁵³, never used again.' }),
     ...plainSettingFields(t),

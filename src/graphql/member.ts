@@ -31,7 +31,7 @@ async function permissionsOfEntry(load: Loaders, { gid, address, permissions }: 
 builder.node(MemberRef, {
   description: 'An address in a group, with its own permissions and rights. Visible to viewers that see the group.',
   id: { resolve: ({ gid, address }) => `${gid}:${address}`, parse: parseKey },
-  loadMany: (keys, { load }) => Promise.all(keys.map((key) => loadMember(key, load))),
+  loadManyWithoutCache: (keys, { load }) => Promise.all(keys.map((key) => loadMember(key, load))),
   fields: (t) => ({
     address: t.exposeString('address', { description: "The user's name within the app: 1 to 256 characters, case-sensitive." }),
     group: t.field({

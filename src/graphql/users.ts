@@ -17,7 +17,7 @@ builder.node(UserRef, {
   description:
     'An address of the app that has, or had, a token. Seen by application tokens with the scope TOKENS. One without a token is no user, be it a member of groups.',
   id: { resolve: ({ address }) => address, parse: (address) => address },
-  loadMany: (addresses, { viewer, load }) =>
+  loadManyWithoutCache: (addresses, { viewer, load }) =>
     Promise.all(addresses.map((address) => (seesUsers(viewer) ? load.user.load(address) : undefined))),
   fields: (t) => ({
     uid: t.exposeID('uid', { description: 'Its number, a decimal string: never used again. The op endpoint knows users by it.' }),

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
 const PRIVATE = listOf([
@@ -52,6 +53,14 @@ export function createAddresses(trusted: readonly string[] | undefined): Address
       return undefined;
     },
   };
+}
+
+/** Whose a request is, whichever way it came. */
+export function addressOf({ socket, headers }: IncomingMessage, addresses: Addresses): string | undefined {
+  const { remoteAddress } = socket;
+  const forwarded = headers['x-forwarded-for'];
+  const behind = forwarded === undefined ? undefined : addresses.ofForwarded(remoteAddress, String(forwarded));
+  return behind ?? addresses.ofConnection(remoteAddress);
 }
 
 function plainAddress(text: string | undefined): string | undefined {

@@ -1,5 +1,8 @@
 const LOOPBACK = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
+/** What a page of another origin may read of an answer besides its body. */
+export const EXPOSED_HEADERS = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After';
+
 /** Whether a browser page of another origin may call the gateway; without a list, pages from this machine. */
 export function isAllowedOrigin(origin: string, allowedOrigins: readonly string[] | undefined): boolean {
   return allowedOrigins ? allowedOrigins.includes(origin) : LOOPBACK.test(origin);

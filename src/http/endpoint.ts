@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Bodies } from './bodies.ts';
 import { endAfterBody } from './end-after-body.ts';
+import type { Strangers } from './strangers.ts';
 
 /** Answers requests of node:http and of fetch. */
 export interface Endpoint {
@@ -19,6 +20,8 @@ export interface Incoming {
   header(name: string): string;
   /** The whole body, to be read once, as the body of nobody known; throws what `Bodies` throws. */
   readBody: (bodies: Bodies, limit: number) => Promise<Buffer>;
+  /** Whose it is; undefined where nothing is counted by it. */
+  address?: string;
   /** Aborted when the client leaves before it has its answer. */
   signal: AbortSignal;
 }
@@ -37,13 +40,13 @@ export type Answerer = (request: Incoming) => Answer | Promise<Answer>;
 export interface EndpointOptions {
   /** How long a client may go on sending a body that was refused, in milliseconds; end-after-body.ts has the default. */
   linger?: number;
-  /** Told of a request with a valid token. */
-  known?: (req: IncomingMessage) => void;
+  /** Knows whose a request is, and is told of one with a valid token. */
+  strangers?: Pick<Strangers, 'addressOf' | 'known'>;
 }
 
-export function createEndpoint(answerTo: Answerer, { linger, known }: EndpointOptions = {}): Endpoint {
+export function createEndpoint(answerTo: Answerer, options: EndpointOptions = {}): Endpoint {
   return {
-    listener: (req, res) => void handle(answerTo, req, res, { linger, known }),
+    listener: (req, res) => void handle(answerTo, req, res, options),
     async fetch(request) {
       const { pathname: path, search } = new URL(request.url);
       const { method, headers: sent, body } = request;
@@ -70,7 +73,7 @@ async function handle(
   answerTo: Answerer,
   req: IncomingMessage,
   res: ServerResponse,
-  { linger, known }: EndpointOptions,
+  { linger, strangers }: EndpointOptions,
 ): Promise<void> {
   const { method = '', headers } = req;
   const [path, query] = splitUrl(req.url ?? '');
@@ -88,12 +91,13 @@ async function handle(
         reads = true;
         return bodies.read(bodyOf(req), { limit, contentLength: headers['content-length'], token: undefined });
       },
+      address: strangers?.addressOf(req),
     });
   } catch (error) {
     if (req.destroyed && !req.complete) return; // the client is gone
     throw error;
   }
-  if (answer.known) known?.(req);
+  if (answer.known) strangers?.known(req);
   send(res, reads && !req.complete ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer);
   if (reads) endAfterBody(req, res, linger);
   else res.end();

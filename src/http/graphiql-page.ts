@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Logger } from 'pino';
+import { giveBack, isLong } from '../graphql/pace.ts';
 import { type Answer, createEndpoint, type Endpoint } from './endpoint.ts';
 import { GRAPHIQL } from './graphiql.ts';
 import { currentRequestId } from './request-id.ts';
@@ -36,6 +37,8 @@ export function createGraphiqlPage(log: Logger): Endpoint {
     const answer: Answer = { status: kept ? 304 : 200, headers: { ...headers, 'X-Request-Id': currentRequestId() } };
     logRequest(log, 'request', { method, path, status: answer.status, viewer: null });
     if (kept) return answer;
+    // Its bytes are copied to the kernel at a stretch, for everybody who asked in this turn.
+    if (isLong()) await giveBack();
     const about = { 'Content-Type': 'text/html', 'Content-Encoding': 'gzip', 'Content-Length': String(bytes.length) };
     return { ...answer, headers: { ...answer.headers, ...about }, body: bytes };
   });

@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http';
 import type { GraphQLError } from 'graphql';
 import { createYoga } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
@@ -11,17 +10,24 @@ import { schema } from '../graphql/schema.ts';
 import type { Bodies } from './bodies.ts';
 import type { Endpoint } from './endpoint.ts';
 import { asksForPage, createGraphiqlPage } from './graphiql-page.ts';
+import type { Gate } from './rates/gate.ts';
 import { currentRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
-import { requestState, useAuthentication } from './yoga/authentication.ts';
+import { type Authenticate, requestState, useAuthentication } from './yoga/authentication.ts';
+import { useConnection } from './yoga/connection.ts';
 import { useCors } from './yoga/cors.ts';
+import { createDocumentCache } from './yoga/document-cache.ts';
 import { useDocumentSize } from './yoga/document-size.ts';
 import { useErrorTexts } from './yoga/error-texts.ts';
+import { useFieldMerging } from './yoga/field-merging.ts';
 import { useIntrospection } from './yoga/introspection.ts';
+import { useLocations } from './yoga/locations.ts';
 import { useLogging } from './yoga/logging.ts';
 import { type PriceLimits, usePrice } from './yoga/price.ts';
+import { useRates } from './yoga/rates.ts';
 import { useRequestBody } from './yoga/request-body.ts';
 import { useServerSentEvents } from './yoga/sse.ts';
+import { useStatus } from './yoga/status.ts';
 import { useSubscriptionRoot } from './yoga/subscription-root.ts';
 import { useVariableIssues } from './yoga/variables.ts';
 
@@ -31,12 +37,12 @@ export interface GraphQLDeps {
   hub: WatchHub;
   config: Pick<
     Config,
-    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens'
+    'allowedOrigins' | 'bodyLimit' | 'graphiql' | 'introspection' | 'production' | keyof PriceLimits | 'maxTokens' | 'maxValues'
   >;
   bodies: Bodies;
   strangers: Strangers;
-  /** The viewer of an Authorization header's value. */
-  authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
+  gate: Gate;
+  authenticate: Authenticate;
   mask: (error: unknown) => GraphQLError;
   /** What callers are told of an error of GraphQL. */
   told: (error: GraphQLError) => GraphQLError;
@@ -69,9 +75,10 @@ export function createGraphQLEndpoint(deps: GraphQLDeps): GraphQLEndpoint {
 }
 
 function createYogaServer(
-  { db, log, hub, config, bodies, authenticate, mask, told, strangers }: GraphQLDeps,
+  { db, log, hub, config, bodies, authenticate, mask, told, strangers, gate }: GraphQLDeps,
   eventStreams: Set<ServerResponse>,
 ) {
+  const parsed = createDocumentCache();
   return createYoga({
     schema,
     graphqlEndpoint: '/graphql',
@@ -80,6 +87,7 @@ function createYogaServer(
     cors: false, // useCors
     maxRequestBodySize: false, // useRequestBody: Yoga's own copies every body
     multipart: false,
+    parserAndValidationCache: parsed,
     maskedErrors: { maskError: mask },
     graphiql: false, // graphiql-page.ts
     context: ({ request }) =>
@@ -95,14 +103,19 @@ function createYogaServer(
     plugins: [
       useLogging(log),
       useCors(config.allowedOrigins),
-      useAuthentication(authenticate, config.production, (req) => strangers.known(req)),
-      useRequestBody(bodies, config.bodyLimit),
+      useConnection(),
+      useAuthentication(authenticate, config.production, strangers),
+      useRequestBody(bodies, config),
       useIntrospection(config.introspection),
       useErrorTexts(told),
-      useDocumentSize(config),
+      useDocumentSize(config, (document) => parsed.documentCache.has(document)),
+      useLocations(),
+      useFieldMerging(),
       usePrice(config),
       useSubscriptionRoot(),
+      useRates(gate, mask),
       useVariableIssues(),
+      useStatus(),
       useServerSentEvents(mask, eventStreams),
     ],
   });

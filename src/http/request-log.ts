@@ -11,7 +11,7 @@ export interface Answered {
 }
 
 const WINDOW = 1_000; // milliseconds
-/** How many lines a window has of 401s, and of other requests that are refused and of no known token. */
+/** How many lines a window has of wrong tokens, 401s and 429s; and of other requests that are refused and of no known token. */
 const LINES = { 401: 1, other: 100 };
 
 interface Refused {
@@ -32,7 +32,8 @@ export function logRequest(
   { viewer, ...answered }: Answered,
   more: { op?: string; error?: string } = {},
 ): void {
-  if (!viewer && (answered.status >= 400 || more.error) && !hasLine(log, answered.status === 401 ? 401 : 'other')) return;
+  const { status } = answered;
+  if (!viewer && (status >= 400 || more.error) && !hasLine(log, status === 401 || status === 429 ? 401 : 'other')) return;
   log.info({ requestId: currentRequestId(), ...answered, ms: currentRequestMs(), app: viewer?.appName, ...more }, kind);
 }
 

@@ -37,7 +37,8 @@ const LATE_CHECK = 1_000;
 /** What Node itself bounds. A body's time is kept where it is read; this is for one that nobody reads. */
 function serverLimits(limits: Limits): ServerOptions {
   return {
-    maxHeaderSize: limits.headersLimit,
+    // Node refuses what has as many bytes as that: of the URL, the names and the values, and none of the signs between them.
+    maxHeaderSize: limits.headersLimit + 1,
     headersTimeout: limits.headersTimeout,
     requestTimeout: limits.headersTimeout + limits.bodyTimeout + limits.bodyWait,
     keepAliveTimeout: limits.keepAlive,

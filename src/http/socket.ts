@@ -47,6 +47,21 @@ function senderTo(socket: WebSocket, clientBacklog: number, onRead: () => void):
     });
 }
 
+/** Answers the transport's pings. Of many that come together the last is answered, which RFC 6455 allows: they are the cheapest to send. */
+function onPing(socket: WebSocket, answer: (data: Buffer) => void): void {
+  let last: Buffer | undefined;
+  socket.on('ping', (data) => {
+    if (!last) {
+      setImmediate(() => {
+        const latest = last as Buffer;
+        last = undefined;
+        answer(latest);
+      });
+    }
+    last = data;
+  });
+}
+
 /** Pings a client until its socket is closed. Returns a function to be called when the client shows that it is alive. */
 function startPings(socket: WebSocket, every: number): () => void {
   let alive = true;
@@ -88,6 +103,11 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
       protocol: socket.protocol,
       send: (data) => send((written) => socket.send(data, written)),
       close: (code, reason) => socket.close(code, Buffer.byteLength(reason ?? '') > MAX_REASON ? '' : reason),
+      async onPing(payload) {
+        const pong = pongOf(payload);
+        if (pong === undefined) socket.close(BAD_REQUEST, 'Invalid message received');
+        else await send((written) => socket.send(pong, written));
+      },
       onMessage: (handle) =>
         socket.on('message', (data) => {
           if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, String(data)));
@@ -95,9 +115,18 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
     },
     extra,
   );
-  socket.on('ping', (data) => void send((written) => socket.pong(data, false, written)));
+  onPing(socket, (data) => void send((written) => socket.pong(data, false, written)));
   socket.on('pong', markAlive);
   socket.once('close', (code, reason) => {
     closed(code, String(reason)).catch(mask);
   });
+}
+
+/** The answer to a ping, which repeats what it bears; undefined: that is nested so deep that it can be read but not written. */
+function pongOf(payload: unknown): string | undefined {
+  try {
+    return JSON.stringify({ type: 'pong', payload: payload ?? undefined });
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Addresses } from './addresses.ts';
+import { type Addresses, addressOf } from './addresses.ts';
 
 /** Counts, by address, the connections that have shown no valid token. Through a trusted proxy it is requests that count. */
 export class Strangers {
@@ -32,6 +32,11 @@ export class Strangers {
     this.#leave.set(req, leave);
     over(leave);
     return true;
+  }
+
+  /** Whose a request is; undefined where nothing is counted by it. */
+  addressOf(req: IncomingMessage): string | undefined {
+    return addressOf(req, this.#addresses);
   }
 
   /** It has shown a valid token. */

@@ -10,21 +10,23 @@ import type { Viewer } from '../access/viewer.ts';
 import type { WatchHub } from '../changes/streams/hub.ts';
 import type { Config, Limits } from '../config.ts';
 import { limitExceeded } from '../graphql/limits.ts';
-import { StreamEndError } from '../model/errors.ts';
+import { RateLimitedError, StreamEndError } from '../model/errors.ts';
 import { isAllowedOrigin } from './cors.ts';
 import type { Yoga } from './graphql-endpoint.ts';
+import type { Gate } from './rates/gate.ts';
 import { joinSocket } from './socket.ts';
 import { SocketOperations } from './socket-operations.ts';
 import type { Strangers } from './strangers.ts';
-import { requestState } from './yoga/authentication.ts';
+import { type Authenticate, requestState } from './yoga/authentication.ts';
 
 export interface WebSocketOptions {
   yoga: Yoga;
   hub: WatchHub;
   log: Logger;
-  authenticate: (authorization: string | null | undefined) => Promise<Viewer | null>;
+  authenticate: Authenticate;
   mask: (error: unknown) => GraphQLError;
   strangers: Strangers;
+  gate: Gate;
   config: Pick<Config, 'allowedOrigins'> & Limits;
   /** How often clients are pinged, in milliseconds. */
   pingInterval?: number;
@@ -34,6 +36,11 @@ export interface WebSocketOptions {
 const INIT_WITHIN = 5_000;
 /** How many operations in a row may be refused because of MAX_OPERATIONS before the socket is closed. */
 const MAX_REFUSALS = 10_000;
+/**
+ * How many chunks, or fragments, a message may come in: each is kept as a buffer of its own until it is whole. Networks deliver
+ * a MESSAGE_LIMIT in a quarter of them.
+ */
+const MAX_CHUNKS = 8_192;
 /** In characters: each answer repeats the id. */
 const MAX_ID = 100;
 const GOING_AWAY = 1001;
@@ -66,7 +73,14 @@ interface Extra extends Record<PropertyKey, unknown> {
  */
 export function attachWebSocket(server: Server, options: WebSocketOptions): (within: number) => Promise<void> {
   const { log, mask, config, pingInterval } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.message, autoPong: false, handleProtocols });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: config.message,
+    maxBufferedChunks: MAX_CHUNKS,
+    maxFragments: MAX_CHUNKS,
+    autoPong: false,
+    handleProtocols,
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, options);
     if (refusal) {
@@ -151,8 +165,12 @@ async function admit(
   extra.authorization = typeof given === 'string' ? given : request.headers.authorization;
   let viewer: Viewer | null;
   try {
-    viewer = await authenticate(extra.authorization);
+    viewer = await authenticate(extra.authorization, strangers.addressOf(request));
   } catch (error) {
+    if (error instanceof RateLimitedError) {
+      socket.close(TOO_MANY, error.message);
+      return false;
+    }
     mask(error);
     socket.close(TRY_AGAIN_LATER, 'Try again later');
     return false;
@@ -181,7 +199,7 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   if (id.length > MAX_ID) {
     const message = `The id of an operation has at most ${MAX_ID} characters`;
     extra.socket.close(BAD_REQUEST, message);
-    return [new GraphQLError(message)];
+    return [new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } })];
   }
   // Operations that the client has just completed are about to end.
   const { maxOperations } = options.config;
@@ -192,12 +210,13 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   }
   extra.refusals = 0;
   extra.operations++;
-  const signal = extra.running.begin(id);
-  const prepared = await prepare(options, extra, params, signal).catch((error: unknown) => [options.mask(error)]);
-  if (Array.isArray(prepared)) {
-    extra.running.end(id);
-    extra.operations--;
-  }
+  const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
+  const state = Object.assign(requestState(request), { signal: extra.running.begin(id) });
+  const prepared = await prepare(options, extra, params, request).catch((error: unknown) => [options.mask(error)]);
+  if (!Array.isArray(prepared)) return prepared;
+  extra.running.end(id);
+  extra.operations--;
+  options.gate.read(state);
   return prepared;
 }
 
@@ -211,24 +230,23 @@ interface Prepared extends ExecutionArgs {
 
 /** @throws errors of the database, and GraphQLErrors of the parser and the plugins */
 async function prepare(
-  { yoga, authenticate }: WebSocketOptions,
+  { yoga, gate, authenticate }: WebSocketOptions,
   { authorization, socket }: Extra,
   params: SubscribePayload,
-  signal: AbortSignal,
+  request: Request,
 ): Promise<Prepared | GraphQLError[]> {
   const viewer = await authenticate(authorization);
   if (!viewer) {
     socket.close(FORBIDDEN, 'Forbidden');
     return [new GraphQLError('The token is not valid any more', { extensions: { code: 'UNAUTHENTICATED' } })];
   }
-  const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
-  Object.assign(requestState(request), { viewer, signal });
+  gate.check(Object.assign(requestState(request), { viewer }));
   const enveloped = yoga.getEnveloped({ request, params });
   const document: ExecutionArgs['document'] = enveloped.parse(params.query);
   const errors = enveloped.validate(enveloped.schema, document) as readonly GraphQLError[];
   if (errors.length > 0) return [...errors];
   const { operationName } = params;
-  if (!getOperationAST(document, operationName)) return [new GraphQLError('There is no such operation, or not one alone')];
+  if (!getOperationAST(document, operationName)) return [noOperation()];
   return {
     schema: enveloped.schema,
     document,
@@ -237,6 +255,11 @@ async function prepare(
     contextValue: await enveloped.contextFactory(),
     run: { execute: enveloped.execute, subscribe: enveloped.subscribe },
   };
+}
+
+function noOperation(): GraphQLError {
+  const extensions = { code: 'OPERATION_RESOLUTION_FAILURE' };
+  return new GraphQLError('There is no such operation, or not one alone', { extensions });
 }
 
 /** The status line of a refused handshake; undefined: accepted. A browser always sends its origin. */

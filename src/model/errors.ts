@@ -123,6 +123,17 @@ export class LimitExceededError extends Error {
   }
 }
 
+/** The caller sends more than it may; nothing was written. */
+export class RateLimitedError extends Error {
+  override name = 'RateLimitedError';
+  /** In how many seconds the same may be sent again: whole, at least 1. */
+  readonly retryAfter: number;
+  constructor(message: string, retryAfter: number) {
+    super(message);
+    this.retryAfter = Math.max(1, Math.ceil(retryAfter));
+  }
+}
+
 /** More work waits than the gateway takes on; nothing was written. */
 export class OverloadedError extends Error {
   override name = 'OverloadedError';

@@ -5,6 +5,7 @@ import {
   NotAllowedError,
   NotAMemberError,
   OverloadedError,
+  RateLimitedError,
   TimeoutError,
   UnauthenticatedError,
 } from '../model/errors.ts';
@@ -57,6 +58,7 @@ export function failureOf(error: unknown, nameOf: (path: readonly string[]) => s
     const sentence = `With a type above 0 every address has to be a member of the group, and ${error.addresses[0]} is none.`;
     return { code: 'NOTMEMBER', sentence };
   }
+  if (error instanceof RateLimitedError) return { code: 'RATELIMIT', sentence: `${error.message}.` };
   // Nothing was written, and the same request may do in a moment.
   if (error instanceof OverloadedError) {
     return { code: 'RATELIMIT', sentence: 'There is too much to do just now, and the same request may be sent again.' };

@@ -73,7 +73,7 @@ export const resolution = (value: unknown) =>
 
 /** Call settings in one word: the resolution above 24 bits of flags; −1 leaves both alone. */
 export const packedCall = (value: unknown) => {
-  if (value === -1 || String(value).trim() === '-1') return {};
+  if (toInteger(value) === -1) return {};
   const word = bits(value);
   return word < 2 ** 32 ? { flags: word & 0xffffff, resolution: resolution(word >>> 24) } : unreadable('must have 32 bits');
 };

@@ -3,6 +3,7 @@ import type { Database } from '../db/client.ts';
 import type { GroupLimits } from '../model/group.ts';
 import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
 import { ENVELOPE, parameterAt, readField } from './fields.ts';
+import type { OpCost } from './price.ts';
 import { OPS, requireScopes } from './table.ts';
 import { readWire, type Wire } from './wire.ts';
 
@@ -13,6 +14,8 @@ export interface OpDeps {
   limits: GroupLimits;
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
+  /** Waits until an op of this cost may run, and gives what is to be called when it is over. */
+  enter: (viewer: Viewer, cost: OpCost) => Promise<() => void>;
   /** Aborted when the client does not wait for the answer any longer. */
   signal?: AbortSignal;
 }
@@ -79,7 +82,16 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   if (viewer.address !== null) throw new OpError('AUTHFAIL', 'The token is a user’s; ops need the token of an application.');
   outcome.viewer = viewer;
   requireScopes(op, viewer);
-  return op.run({ db: databaseOf(db, viewer, deps.signal), viewer, limits: deps.limits }, wire);
+  let leave: (() => void) | undefined;
+  const begin = async (cost: OpCost) => {
+    leave = await deps.enter(viewer, cost);
+    return databaseOf(db, viewer, deps.signal);
+  };
+  try {
+    return await op.run({ viewer, begin, limits: deps.limits }, wire);
+  } finally {
+    leave?.();
+  }
 }
 
 /** The id to be echoed; one that cannot be read is refused after the op is known to be one. */

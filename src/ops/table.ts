@@ -15,11 +15,13 @@ import { OpError, wrong } from './codes.ts';
 import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed, wantedUsers } from './decode.ts';
 import { groupOnWire, memberOnWire, userOnWire } from './encode.ts';
 import { AFTER, GID, nameOf, readField, readFields, USER } from './fields.ts';
+import { addressesOf, type OpCost, reading, writing } from './price.ts';
 import type { Wire } from './wire.ts';
 
 export interface OpContext {
-  db: Database;
   viewer: Viewer;
+  /** The database, once an op of this cost may run. */
+  begin(cost: OpCost): Promise<Database>;
   limits: GroupLimits;
 }
 
@@ -31,39 +33,47 @@ export interface Op {
 
 const gidAnswer = ({ gid }: Pick<Group, 'gid'>) => ({ group: { gid } });
 
-async function groupAdd({ db, viewer, limits }: OpContext, wire: Wire): Promise<object> {
-  return gidAnswer((await addGroup(db, viewer, groupAddInput(wire), limits)).group);
+async function groupAdd({ begin, viewer, limits }: OpContext, wire: Wire): Promise<object> {
+  const input = groupAddInput(wire);
+  const db = await begin(writing(addressesOf(input)));
+  return gidAnswer((await addGroup(db, viewer, input, limits)).group);
 }
 
-async function groupSet({ db, viewer, limits }: OpContext, wire: Wire): Promise<object> {
-  return gidAnswer((await setGroup(db, viewer, groupSetInput(wire), limits)).group);
+async function groupSet({ begin, viewer, limits }: OpContext, wire: Wire): Promise<object> {
+  const input = groupSetInput(wire);
+  const db = await begin(writing(addressesOf(input)));
+  return gidAnswer((await setGroup(db, viewer, input, limits)).group);
 }
 
-async function groupDel({ db, viewer }: OpContext, wire: Wire): Promise<object> {
-  const { gid } = await deleteGroup(db, viewer, { gid: gidOf(wire) });
+async function groupDel({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+  const input = { gid: gidOf(wire) };
+  const { gid } = await deleteGroup(await begin(writing()), viewer, input);
   return gidAnswer({ gid: Number(gid) });
 }
 
-async function groupEditMembers({ db, viewer, limits }: OpContext, wire: Wire): Promise<object> {
-  return gidAnswer((await editGroupMembers(db, viewer, groupEditMembersInput(wire), limits)).group);
+async function groupEditMembers({ begin, viewer, limits }: OpContext, wire: Wire): Promise<object> {
+  const input = groupEditMembersInput(wire);
+  const db = await begin(writing(addressesOf(input)));
+  return gidAnswer((await editGroupMembers(db, viewer, input, limits)).group);
 }
 
-async function seenGroup({ db, viewer }: OpContext, wire: Wire): Promise<Group> {
-  const gid = gidOf(wire);
+async function seenGroup(db: Database, viewer: Viewer, gid: string): Promise<Group> {
   const group = await findGroup(db, viewer, readGid(gid).number);
   if (!group) throw new GroupNotFoundError(gid);
   return group;
 }
 
-async function groupGet(context: OpContext, wire: Wire): Promise<object> {
-  return { group: groupOnWire(await seenGroup(context, wire)) };
+async function groupGet({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+  const wanted = gidOf(wire);
+  return { group: groupOnWire(await seenGroup(await begin(reading()), viewer, wanted)) };
 }
 
-async function groupGetMembers(context: OpContext, wire: Wire): Promise<object> {
+async function groupGetMembers({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
   const count = countOf(wire);
   const after = readField(wire, AFTER);
-  const { gid, memberCount } = await seenGroup(context, wire);
-  const { db, viewer } = context;
+  const wanted = gidOf(wire);
+  const db = await begin(reading(count));
+  const { gid, memberCount } = await seenGroup(db, viewer, wanted);
   const cursor = after === undefined ? undefined : cursorAfterAddress(gid, after);
   const uids = new Map<string, number>();
   const members = await takePages(count, cursor, async (args) => {
@@ -76,22 +86,38 @@ async function groupGetMembers(context: OpContext, wire: Wire): Promise<object> 
   return { gid, ...gidAnswer({ gid }), count: rows.length, total: memberCount, members: rows };
 }
 
-async function groupsGet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
+async function groupsGet({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
   const gid = readField(wire, GID);
+  const count = countOf(wire);
   const cursor = gid === undefined ? undefined : cursorAfterGid(gid);
-  const groups = await takePages(countOf(wire), cursor, (args) => pageGroups(db, viewer, args));
+  const db = await begin(reading(count));
+  const groups = await takePages(count, cursor, (args) => pageGroups(db, viewer, args));
   return { groups: groups.map(groupOnWire) };
 }
 
-async function appStats({ viewer }: OpContext): Promise<object> {
+async function appStats({ begin, viewer }: OpContext): Promise<object> {
+  await begin(reading());
   return { app: { name: viewer.appName, aid: viewer.appId } };
 }
 
 /** The user that a request names by its uid, its address, or both. A uid of 0, as members without one have it, names none. */
-async function namedUser({ db, viewer }: OpContext, wire: Wire): Promise<{ address: string; user?: User }> {
+interface NamedUser {
+  uid?: number;
+  address?: string;
+}
+
+function userNamed(wire: Wire): NamedUser {
   const uid = readField(wire, USER.uid) || undefined;
-  if (uid === undefined) return { address: needed(wire, USER.address) };
-  const address = readField(wire, USER.address);
+  return uid === undefined ? { address: needed(wire, USER.address) } : { uid, address: readField(wire, USER.address) };
+}
+
+async function namedUser(
+  db: Database,
+  viewer: Viewer,
+  wire: Wire,
+  { uid, address }: NamedUser,
+): Promise<{ address: string; user?: User }> {
+  if (uid === undefined) return { address: address as string };
   const user = (await findUserByUid(db, viewer, uid)) ?? noUser();
   if (address !== undefined && address !== user.address) {
     throw new OpError('BADPARA', wrong(nameOf(wire, USER.uid), 'is not that of the address'));
@@ -103,37 +129,46 @@ function noUser(): never {
   throw new OpError('BADUSER', 'This app has no such user.');
 }
 
-async function makeToken(context: OpContext, wire: Wire): Promise<object> {
-  const { address } = await namedUser(context, wire);
+async function makeToken({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+  const named = userNamed(wire);
   const minutes = readField(wire, USER.expiry);
-  const { uid, secret } = await replaceUserToken(context.db, context.viewer, { address, minutes });
+  const db = await begin(writing());
+  const { address } = await namedUser(db, viewer, wire, named);
+  const { uid, secret } = await replaceUserToken(db, viewer, { address, minutes });
   return { user: { uid, address, token: secret } };
 }
 
-async function userSet(context: OpContext, wire: Wire): Promise<object> {
-  const { address } = await namedUser(context, wire);
+async function userSet({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+  const named = userNamed(wire);
   const { remove, active } = readFields(wire, { remove: USER.remove, active: USER.active });
-  if (remove || active === false) await revokeTokensOf(context.db, context.viewer, address);
+  const db = await begin(writing());
+  const { address } = await namedUser(db, viewer, wire, named);
+  if (remove || active === false) await revokeTokensOf(db, viewer, address);
   return { user: { address } };
 }
 
-async function userDel(context: OpContext, wire: Wire): Promise<object> {
-  const { address } = await namedUser(context, wire);
-  while ((await deleteUser(context.db, context.viewer, { address })).remaining > 0);
+async function userDel({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+  const named = userNamed(wire);
+  const db = await begin(writing());
+  const { address } = await namedUser(db, viewer, wire, named);
+  while ((await deleteUser(db, viewer, { address })).remaining > 0);
   return { user: { address } };
 }
 
-async function userGet(context: OpContext, wire: Wire): Promise<object> {
-  const { address, user } = await namedUser(context, wire);
-  const found = user ?? (await findUsers(context.db, context.viewer, [address])).get(address) ?? noUser();
+async function userGet({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
+  const named = userNamed(wire);
+  const db = await begin(reading());
+  const { address, user } = await namedUser(db, viewer, wire, named);
+  const found = user ?? (await findUsers(db, viewer, [address])).get(address) ?? noUser();
   return { user: userOnWire(found) };
 }
 
-async function usersGet({ db, viewer }: OpContext, wire: Wire): Promise<object> {
+async function usersGet({ begin, viewer }: OpContext, wire: Wire): Promise<object> {
   const count = countOf(wire);
   const after = readField(wire, AFTER);
   const filter = wantedUsers(wire);
   const cursor = after === undefined ? undefined : cursorAfterUser(after);
+  const db = await begin(reading(count));
   const users = await takePages(count, cursor, (args) => pageUsers(db, viewer, { ...args, filter }));
   const userscount = await countUsers(db, viewer, filter);
   return { users: users.map(userOnWire), count: users.length, userscount };

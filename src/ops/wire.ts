@@ -1,3 +1,4 @@
+import { hasMoreValues } from '../model/json.ts';
 import { OpError } from './codes.ts';
 
 /** A value that stood in a form or in the query: never empty. */
@@ -19,6 +20,8 @@ export interface Wire {
 
 /** No client nests deeper than five levels. */
 const MAX_DEPTH = 32;
+/** An op has at most 100,000 addresses, and the settings of a group. */
+const MAX_VALUES = 150_000;
 /** No op has more than twenty. */
 const MAX_PARAMETERS = 1_000;
 
@@ -52,6 +55,7 @@ function decodeUtf8(bytes: Buffer): string {
 
 function readJson(text: string): object {
   if (deeperThan(text, MAX_DEPTH)) garbled(`The JSON nests more than ${MAX_DEPTH} levels.`);
+  if (hasMoreValues(text, MAX_VALUES)) throw new OpError('TOOLARGE', `The JSON has more than ${MAX_VALUES} values.`);
   let value: unknown;
   try {
     value = JSON.parse(text);

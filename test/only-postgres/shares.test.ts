@@ -16,6 +16,9 @@ import { type Listener, listen } from '../setup/listener.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
 import { GROUP_CHANGES, listen as listenForStreams, watchOver } from '../setup/watch.ts';
 
+/** What counts here is who gets a connection. */
+const UNMETERED = { userRate: Number.POSITIVE_INFINITY };
+
 /** A statement that runs until the server is told to end it, or for 20 seconds. */
 const LONG = "select pg_sleep(20), 'long' as long";
 
@@ -56,7 +59,7 @@ test('one app floods: another is served at once, and the gateway too', async () 
 
 test('who waits too long for a connection is told of the load over HTTP, and gets through when there is one', async () => {
   await using db = await openTestDatabase({ poolSize: 2, transactionTimeout: 300 });
-  const gateway = gatewayOn(db);
+  const gateway = gatewayOn(db, { config: UNMETERED });
   const { viewer, token } = await gateway.caller();
   const server = await listen(gateway);
   const body = { query: '{ groups { edges { cursor } } }' };
@@ -128,7 +131,7 @@ test('ten large edits of one user take a quarter of the connections, and others 
 
 test('while callers have all places but one, the gateway is ready, and a revocation ends streams', async () => {
   await using db = await openTestDatabase({ poolSize: 4 });
-  const gateway = gatewayOn(db);
+  const gateway = gatewayOn(db, { config: UNMETERED });
   const watcher = await gateway.caller();
   const [one, other] = [await gateway.caller(), await gateway.caller()];
   const { groupAdd } = await watcher.call(GroupAddDocument, { input: {} });
@@ -252,7 +255,8 @@ test.each(Object.keys(LEAVING))(
     const lines: { level: number }[] = [];
     const recorder = new StatementRecorder();
     await using db = await openTestDatabase({ poolSize: 10, observe: recorder.observe });
-    const gateway = gatewayOn(db, { onLog: (line) => lines.push(line as { level: number }), level: 'info' });
+    const onLog = (line: object) => lines.push(line as { level: number });
+    const gateway = gatewayOn(db, { onLog, level: 'info', config: UNMETERED });
     const caller = await gateway.caller();
     const user = await caller.user('anna');
     const server = await listen(gateway);

@@ -91,6 +91,7 @@ describe.each(['/backend', '/backend/', '/api.php'])('%s', (path) => {
     expect({ status, answer: JSON.parse(text) }).toEqual({ status: 200, answer: expected });
     expect(headers).toEqual({
       'access-control-allow-origin': '*',
+      'access-control-expose-headers': 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       'content-length': String(Buffer.byteLength(text)),

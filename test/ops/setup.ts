@@ -16,24 +16,15 @@ import { scopeBits } from '../../src/access/viewer.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { sql } from '../setup/database.ts';
 import { type Caller, openTestGateway, type TestGateway, type TestGatewayOptions } from '../setup/gateway.ts';
+import { type Flat, flat, type HttpRequest, type Json } from './requests.ts';
 
-export interface HttpRequest {
-  method?: string;
-  path?: string;
-  query?: Flat | string;
-  headers?: Record<string, string>;
-  body?: string | Uint8Array;
-}
+export { type Flat, flat, type HttpRequest, type Json } from './requests.ts';
 
 export interface HttpAnswer {
   status: number;
   headers: IncomingHttpHeaders;
   text: string;
 }
-
-export type Flat = Record<string, string | number>;
-// biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects to be there
-export type Json = Record<string, any>;
 
 export interface OpApp extends Caller {
   /** JSON POST with the token; the answer whole. */
@@ -114,11 +105,6 @@ export function sendHttp(port: number, { method = 'GET', path = '/backend', quer
 
 /** The reason of a failure: one sentence. */
 export const SENTENCE = expect.stringMatching(/^[A-Z“].*\.$/);
-
-/** As a browser writes a form. */
-export function flat(parameters: Flat): string {
-  return new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)])).toString();
-}
 
 export const JSON_TYPE = { 'Content-Type': 'application/json' };
 export const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' };

@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../src/config.ts';
 import { Bodies } from '../../src/http/bodies.ts';
 import { createOpEndpoint } from '../../src/http/op-endpoint.ts';
+import { OwnBuckets } from '../../src/http/rates/buckets.ts';
+import { Gate } from '../../src/http/rates/gate.ts';
 import { sql } from '../setup/database.ts';
 import { gatewayOn, openTestGateway } from '../setup/gateway.ts';
 import { FORM_TYPE, flat, type HttpRequest, JSON_TYPE, type Json, openOps, sendHttp } from './setup.ts';
@@ -88,6 +90,7 @@ describe('a body over 8 MiB', () => {
     const endpoint = createOpEndpoint({
       ...{ db, log: pino({ level: 'silent' }), config: { ...DEFAULT_LIMITS, opEndpoint: 'on', bodyLimit: LIMIT }, linger },
       bodies: new Bodies(DEFAULT_LIMITS, LIMIT),
+      gate: new Gate(DEFAULT_LIMITS, new OwnBuckets(), pino({ level: 'silent' })),
       ...{ authenticate: async () => null },
     });
     const server = createServer(endpoint.listener).listen(0, '127.0.0.1');

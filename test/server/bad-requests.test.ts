@@ -3,6 +3,7 @@ import type { ClientRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from '../../src/config.ts';
 import { sql } from '../setup/database.ts';
 import { openTestGateway } from '../setup/gateway.ts';
 import { answerOf, listen, type Sent } from '../setup/listener.ts';
@@ -51,7 +52,7 @@ describe('what is no operation', () => {
     ['compressed', { ...POST(Buffer.from([0x1f, 0x8b, 8, 0, 0])), headers: { 'Content-Encoding': 'gzip' } }, JSON_400],
     ['2 MB of garbage', POST('garbage '.repeat(250_000)), JSON_400],
     ['2 MB of zeros', POST(Buffer.alloc(2_000_000)), JSON_400],
-    ['2 MB of brackets', POST('['.repeat(2_000_000)), JSON_400],
+    ['2 MB of brackets', POST('['.repeat(2_000_000)), { status: 400, code: 'LIMIT_EXCEEDED' }],
     ['broken variables in the URL', GET('query={__typename}&variables={'), JSON_400],
     ['broken extensions in the URL', GET('query={__typename}&extensions=}'), JSON_400],
     ['broken variables in a form', POST('query={__typename}&variables={', FORM), JSON_400],
@@ -134,6 +135,36 @@ describe('on the wire', () => {
     const answer = await exchange(text);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).not.toMatch(/\bat |node:|node_modules|Error:/);
+  });
+
+  describe('HEADERS_LIMIT', () => {
+    const { headersLimit } = DEFAULT_LIMITS;
+    /** What counts: a URL, names and values; not what stands between them. */
+    const sized = (bytes: number, url: string, many: number, more: [string, string][] = []) => {
+      const headers = [['Host', 'x'], ['Connection', 'close'], ...more, ...Array.from({ length: many }, () => ['A', 'a'])];
+      const used = url.length + headers.flat().join('').length;
+      const last = ['Last', 'z'.repeat(bytes - used - 'Last'.length)];
+      return `GET ${url} HTTP/1.1\r\n${[...headers, last].map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+    };
+    const long = `/healthz?${'q'.repeat(10_000)}`;
+
+    test.each<[what: string, text: (bytes: number) => string, status: string]>([
+      ['one long value', (bytes) => sized(bytes, '/healthz', 0), '200'],
+      ['many headers', (bytes) => sized(bytes, '/healthz', 500), '200'],
+      ['a long URL', (bytes) => sized(bytes, long, 0), '200'],
+      ['a path where nothing is', (bytes) => sized(bytes, '/nowhere', 0), '404'],
+    ])('%s: as many bytes as allowed pass, one more is 431', async (_, text, status) => {
+      expect((await exchange(text(headersLimit))).split(' ')[1]).toBe(status);
+      expect(await exchange(text(headersLimit + 1))).toMatch(/^HTTP\/1\.1 431 Request Header Fields Too Large\r\n/);
+    });
+
+    test('of trailers, too', async () => {
+      const head = `POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${token}\r\n`;
+      const chunked = (trailer: number) =>
+        `${head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nT: ${'t'.repeat(trailer)}\r\n\r\n`;
+      expect(await exchange(chunked(1_000))).toMatch(/^HTTP\/1\.1 400 /);
+      expect(await exchange(chunked(headersLimit))).toMatch(/^HTTP\/1\.1 431 /);
+    });
   });
 });
 

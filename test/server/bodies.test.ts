@@ -43,48 +43,113 @@ describe('together', () => {
     return { read, send, end, taken: () => vi.waitFor(() => expect(bodies.size - before).toBe(blocks * BLOCK)) };
   }
 
+  // Beside the first block, which has room of its own.
   test.each([
     ['those of nobody known', undefined, 2],
     ['those of a token', 'a', 4],
   ])('%s: what just fits is read, one more is refused after a while', async (_, token, blocks) => {
     const bodies = bodiesOf();
-    const first = await begin(bodies, blocks, token);
+    const first = await begin(bodies, 1 + blocks, token);
     await first.taken();
-    const second = await begin(bodies, 1, token);
+    const second = await begin(bodies, 2, token);
     await expect(second.read).rejects.toThrow(OverloadedError);
     await first.end();
-    expect(await first.read).toHaveLength(blocks * BLOCK);
+    expect(await first.read).toHaveLength((1 + blocks) * BLOCK);
     expect(bodies.size).toBe(0);
   });
 
   test('all: tokens have room of their own, until it is the end for all', async () => {
     const bodies = bodiesOf();
-    const held = [await begin(bodies, 4, 'a')];
+    const held = [await begin(bodies, 5, 'a')];
     await held[0]?.taken();
-    held.push(await begin(bodies, 2, 'b'));
-    await vi.waitFor(() => expect(bodies.size).toBe(6 * BLOCK));
-    await expect((await begin(bodies, 1, 'c')).read).rejects.toThrow(OverloadedError);
+    held.push(await begin(bodies, 3, 'b'));
+    await vi.waitFor(() => expect(bodies.size).toBe(8 * BLOCK));
+    await expect((await begin(bodies, 2, 'c')).read).rejects.toThrow(OverloadedError);
     for (const each of held) await each.end();
     await Promise.all(held.map(({ read }) => read));
     expect(bodies.size).toBe(0);
   });
 
+  test.each([undefined, 'a'])('a small one waits for no large one: %s', async (token) => {
+    const bodies = bodiesOf({ bodyWait: 1_000 });
+    const held = await Promise.all([undefined, 'a', 'b'].map((each) => begin(bodies, 9, each)));
+    await vi.waitFor(() => expect(bodies.size).toBe((3 + 6) * BLOCK));
+    const small = await begin(bodies, 1, token);
+    await small.end();
+    expect(await small.read).toHaveLength(BLOCK);
+    for (const { read } of held) await expect(read).rejects.toThrow(OverloadedError);
+    expect(bodies.size).toBe(0);
+  });
+
+  test('of 512 small ones that do not come whole the oldest gives way, once it is slow', async () => {
+    const bodies = bodiesOf({ bodyWait: 60_000 });
+    const held = await Promise.all(Array.from({ length: 512 }, () => begin(bodies, 1)));
+    await vi.waitFor(() => expect(bodies.size).toBe(512 * BLOCK));
+    const known = await begin(bodies, 1, 'a');
+    await known.taken();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const next = await begin(bodies, 1);
+    await next.end();
+    expect(await next.read).toHaveLength(BLOCK);
+    await expect(held[0]?.read).rejects.toThrow(OverloadedError);
+    for (const each of held.slice(1)) await each.end();
+    expect((await Promise.all(held.slice(1).map(({ read }) => read))).length).toBe(511);
+    await known.end();
+    await known.read;
+    expect(bodies.size).toBe(0);
+  });
+
+  test('what is kept of a body takes room until it is over, but for the first block', async () => {
+    const bodies = bodiesOf();
+    let over = () => {};
+    const { source, send, end } = body();
+    const kept = (free: () => void) => {
+      over = free;
+    };
+    const read = bodies.read(source, { ...options('a'), kept });
+    for (let n = 0; n < 5; n++) void send(BLOCK);
+    await end();
+    expect(await read).toHaveLength(5 * BLOCK);
+    expect(bodies.size).toBe(4 * BLOCK);
+    await expect((await begin(bodies, 2, 'a')).read).rejects.toThrow(OverloadedError);
+    over();
+    expect(bodies.size).toBe(0);
+  });
+
   test('who waits goes on when there is room', async () => {
     const bodies = bodiesOf({ bodyWait: 60_000 });
-    const first = await begin(bodies, 2);
+    const first = await begin(bodies, 3);
     await first.taken();
-    const second = await begin(bodies, 2);
+    const second = await begin(bodies, 3);
     await first.end();
     await first.read;
     await second.end();
-    expect(await second.read).toHaveLength(2 * BLOCK);
+    expect(await second.read).toHaveLength(3 * BLOCK);
+    expect(bodies.size).toBe(0);
+  });
+
+  test('who gets a block now and then waits no longer for that', async () => {
+    const bodies = bodiesOf({ bodyWait: 1_500 });
+    const first = await begin(bodies, 2);
+    await first.taken();
+    const second = await begin(bodies, 4);
+    let refusal: unknown;
+    second.read.catch((error: unknown) => {
+      refusal = error;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(refusal).toBeUndefined();
+    await first.end();
+    await first.read; // now it waits for its fourth block, for half a second and not for as long again
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(refusal).toBeInstanceOf(OverloadedError);
     expect(bodies.size).toBe(0);
   });
 
   test('one that is late while it waits leaves nothing', async () => {
     const bodies = bodiesOf({ bodyWait: 60_000, bodyTimeout: 50 });
-    const first = await begin(bodies, 2);
-    const second = await begin(bodies, 1);
+    const first = await begin(bodies, 3);
+    const second = await begin(bodies, 2);
     await expect(first.read).rejects.toThrow(BodyRefusedError);
     await expect(second.read).rejects.toThrow(BodyRefusedError);
     await vi.waitFor(() => expect(bodies.size).toBe(0));
@@ -143,8 +208,8 @@ describe('time', () => {
     op.write('{');
     expect((await answerOf(op)).json).toEqual({
       result: false,
-      error: 'TOOLARGE',
-      error_description: expect.stringContaining(' seconds'),
+      error: 'RATELIMIT',
+      error_description: 'The body of a request may take at most 0.2 seconds.',
     });
     for (const each of [graphql, op]) each.destroy();
   });
@@ -170,15 +235,17 @@ describe('over the room for those whose token is not known', () => {
 
   test('an op is RATELIMIT after a while; GraphQL with a token goes on', async () => {
     const limited = await listen(gatewayOn(gateway.db, { config: LIMITED }));
-    const op = () => limited.send({ path: '/backend', body: { op: 'appstats', token } });
-    expect((await op()).json).toMatchObject({ result: true });
+    const long = ' '.repeat(2 * BLOCK);
+    const op = (more = '') => limited.send({ path: '/backend', body: JSON.stringify({ op: 'appstats', token }) + more });
+    expect((await op(long)).json).toMatchObject({ result: true });
     const held = hold(limited.port, 64 * KIB);
-    await vi.waitFor(async () => expect((await op()).json).toMatchObject({ result: false, error: 'RATELIMIT' }));
-    expect((await limited.send({ token, body: QUERY })).status).toBe(200);
-    const { status, json } = await limited.send({ body: QUERY });
+    await vi.waitFor(async () => expect((await op(long)).json).toMatchObject({ result: false, error: 'RATELIMIT' }));
+    expect((await op()).json).toMatchObject({ result: true });
+    expect((await limited.send({ token, body: QUERY + long })).status).toBe(200);
+    const { status, json } = await limited.send({ body: QUERY + long });
     expect([status, json.errors[0].extensions.code]).toEqual([503, 'OVERLOADED']);
     held.destroy();
-    await vi.waitFor(async () => expect((await op()).json).toMatchObject({ result: true }));
+    await vi.waitFor(async () => expect((await op(long)).json).toMatchObject({ result: true }));
   });
 });
 
@@ -203,4 +270,17 @@ test.each(['é'.repeat(9), '\ufeff'])('text is UTF-8, cut anywhere: %j', async (
   for (const byte of bytes) await new Promise((resolve) => sent.write(Buffer.of(byte), resolve));
   sent.end();
   expect(await answer).toMatchObject({ status: 200 });
+});
+
+test('a body takes room until its operation is answered', async () => {
+  const limited = await listen(gatewayOn(gateway.db, { config: { bodyLimit: 64 * KIB, tokenBodies: 64 * KIB, bodyWait: 100 } }));
+  const body = (query: string) => JSON.stringify({ query, extensions: { x: ' '.repeat(48 * KIB) } });
+  const stream = limited.open({ token, headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' } });
+  stream.end(body('subscription { appChanges { __typename } }'));
+  const [response] = await once(stream, 'response');
+  expect(response.statusCode).toBe(200);
+  const send = async (text: string) => (await limited.send({ token, body: text })).status;
+  expect([await send(QUERY), await send(body('{ viewer { address } }'))]).toEqual([200, 503]);
+  stream.destroy();
+  await vi.waitFor(async () => expect(await send(body('{ viewer { address } }'))).toBe(200));
 });

@@ -224,6 +224,56 @@ describe('a message', () => {
     socket.terminate();
   });
 
+  /** A frame of a client, masked with zeros. */
+  const frame = (first: number, text: string) =>
+    Buffer.concat([Buffer.of(first, 0x80 | text.length, 0, 0, 0, 0), Buffer.from(text)]);
+  const PING = '{"type":"ping"}';
+
+  test.each([
+    [8_192, []],
+    [8_193, [[1008, '']]],
+  ])('in %d fragments', async (count, expected) => {
+    const { socket, messages, closed } = await openSocket(await limited({}), caller.token);
+    const { _socket: wire } = socket as unknown as { _socket: Socket };
+    const empty = Buffer.concat(Array(count - 2).fill(frame(0, '')));
+    wire.write(Buffer.concat([frame(0x01, PING), empty, frame(0x80, '')]));
+    await vi.waitFor(() => expect(messages.length + closed.length).toBe(2), { timeout: 10_000 });
+    expect(closed).toEqual(expected);
+    socket.terminate();
+  });
+
+  test.each([
+    ['8,000 bytes one by one', 8_000, []],
+    ['10,000 bytes one by one', 10_000, [[1008, '']]],
+  ])('that comes in %s', async (_, count, expected) => {
+    const server = await limited({});
+    let ours: Socket | undefined;
+    server.server.on('connection', (socket: Socket) => {
+      ours = socket;
+    });
+    const { socket, messages, closed } = await openSocket(server, caller.token);
+    const head = Buffer.from([0x81, 0xfe, 0, 0, 0, 0, 0, 0]);
+    head.writeUInt16BE(count, 2);
+    ours?.emit('data', head);
+    for (const letter of PING.padEnd(count)) ours?.emit('data', Buffer.from(letter));
+    await vi.waitFor(() => expect(messages.length + closed.length).toBe(2), { timeout: 10_000 });
+    expect(closed).toEqual(expected);
+    socket.terminate();
+  });
+
+  test('of pings of the transport that come together the last is answered', async () => {
+    const { socket } = await openSocket(await limited({}), caller.token);
+    const pongs: string[] = [];
+    socket.on('pong', (data) => pongs.push(String(data)));
+    const { _socket: wire } = socket as unknown as { _socket: Socket };
+    wire.write(Buffer.concat(Array.from({ length: 1_000 }, (_, n) => frame(0x89, `${n}`))));
+    await vi.waitFor(() => expect(pongs.at(-1)).toBe('999'), { timeout: 10_000 });
+    expect(pongs.length).toBeLessThan(10);
+    socket.ping('alone');
+    await vi.waitFor(() => expect(pongs.at(-1)).toBe('alone'), { timeout: 10_000 });
+    socket.terminate();
+  });
+
   test.each(['next', 'error', 'connection_ack'])('that only servers send is the mistake of its client: %s', async (type) => {
     const server = await limited({});
     const socket = new WebSocket(server.url.replace('http', 'ws'), 'graphql-transport-ws');
@@ -242,6 +292,43 @@ describe('a message', () => {
     for (let n = 0; n < 2; n++) send({ type: 'subscribe', id: '漢'.repeat(100), payload });
     await vi.waitFor(() => expect(closed).toEqual([[4409, '']]), { timeout: 10_000 });
     expect(lines).toEqual([]);
+  });
+});
+
+describe('on one WebSocket', () => {
+  test('so many operations run at once, and the next may when one has ended', async () => {
+    const { socket, send, messages } = await openSocket(await limited({ config: { maxOperations: 2 } }), caller.token);
+    const { gid } = await addGroup(caller);
+    const payload = { query: 'subscription ($gid: ID!) { groupChanges(gid: $gid) { __typename } }', variables: { gid } };
+    const begin = async (id: string) => {
+      send({ type: 'subscribe', id, payload });
+      await vi.waitFor(() => expect(messages.some((message) => message.id === id)).toBe(true), { timeout: 10_000 });
+      const { type, payload: errors } = messages.find((message) => message.id === id) ?? {};
+      return type === 'error' ? errors?.[0]?.extensions : type;
+    };
+    const refusal = { code: 'LIMIT_EXCEEDED', limit: 'MAX_OPERATIONS', max: 2 };
+    expect([await begin('1'), await begin('2'), await begin('3')]).toEqual(['next', 'next', refusal]);
+    send({ type: 'complete', id: '1' });
+    await vi.waitFor(async () => expect(await begin(`${Math.random()}`)).toBe('next'), { timeout: 10_000 });
+    socket.terminate();
+  });
+
+  test.each([
+    [64 * 1024, true],
+    [64 * MIB, false],
+  ])('nothing is read while %d bytes wait for it', async (clientBacklog, expected) => {
+    const server = await limited({ config: { clientBacklog, allBacklog: 256 * MIB } });
+    let ours: Socket | undefined;
+    server.server.on('connection', (socket: Socket) => {
+      ours = socket;
+    });
+    const { socket, send } = await openSocket(server, caller.token);
+    socket.pause();
+    for (let n = 0; n < 200; n++) send({ type: 'ping', payload: { x: 'x'.repeat(100_000) } });
+    if (expected) await vi.waitFor(() => expect(ours?.isPaused()).toBe(true), { timeout: 10_000 });
+    else await vi.waitFor(() => expect(ours?.bytesRead).toBeGreaterThan(200 * 100_000), { timeout: 10_000 });
+    expect(ours?.isPaused()).toBe(expected);
+    socket.terminate();
   });
 });
 

@@ -44,7 +44,7 @@ describe('allowed:', () => {
     });
     for (const answer of answers) {
       expect(answer.headers['access-control-allow-origin']).toBe(origin);
-      expect(answer.headers['access-control-expose-headers']).toBe('X-Request-Id');
+      expect(answer.headers['access-control-expose-headers']).toBe('X-Request-Id, RateLimit, RateLimit-Policy, Retry-After');
     }
     for (const each of [preflight, ...answers]) expectSafe(each);
   });

@@ -24,14 +24,32 @@ describe('a subscription whose root field is skipped is refused', () => {
     [`subscription { ${FIELD} @include(if: false) { __typename } }`],
     [`subscription { ... @skip(if: true) { ${FIELD} { __typename } } }`],
     [`subscription { ...F } fragment F on Subscription { ${FIELD} @skip(if: true) { __typename } }`],
-  ])('%s', async (query) => {
-    for (const Accept of ['text/event-stream', 'application/json']) {
-      const { status, text } = await server.send({ token, headers: { Accept }, body: { query } });
+  ])('%s', (query) => refused(query));
+
+  test.each([
+    [`subscription ($s: Boolean!) { ${FIELD} @skip(if: $s) { __typename } }`],
+    [`subscription ($s: Boolean = true) { ${FIELD} @include(if: $s) { __typename } }`],
+    [`subscription ($s: Boolean!) { ... @skip(if: $s) { ${FIELD} { __typename } } }`],
+    [`subscription ($s: Boolean!) { ...F } fragment F on Subscription { ${FIELD} @skip(if: $s) { __typename } }`],
+  ])('by a variable, whatever that is: %s', async (query) => {
+    for (const s of [true, false]) await refused(query, { s });
+  });
+
+  async function refused(query: string, variables = {}) {
+    for (const Accept of ['text/event-stream', 'application/json', 'application/graphql-response+json']) {
+      const { status, text } = await server.send({ token, headers: { Accept }, body: { query, variables } });
       expect(status).toBe(400);
       expect(text).toContain('"code":"BAD_REQUEST"');
     }
-    expect(await watchOver('websocket', server, token, query).end).toBe('BAD_REQUEST');
+    expect(await watchOver('websocket', server, token, query, variables).end).toBe('BAD_REQUEST');
     expect(errors()).toEqual([]);
+  }
+
+  test('below it variables may decide', async () => {
+    const query = `subscription ($s: Boolean!) { ${FIELD} { __typename cursor @skip(if: $s) } }`;
+    const watch = watchOver('websocket', server, token, query, { s: true });
+    await watch.ready();
+    await watch.stop();
   });
 
   test('one that is included goes on', async () => {
@@ -104,4 +122,67 @@ test('a long gid is not sent back whole', async () => {
   const { text, json } = await server.send({ token, body: { query, variables: { gid } } });
   expect(json.data.groupDel).toEqual({ gid: '7'.repeat(100) });
   expect(text.length).toBeLessThan(1_000);
+});
+
+describe('a variable that is null or missing where a value is needed', () => {
+  test.each<[what: string, query: string, name: string]>([
+    ['an argument', 'query ($v: ID = "1") { group(gid: $v) { gid } }', 'gid'],
+    ['a directive', 'query ($v: Boolean = true) { viewer { address @skip(if: $v) } }', 'if'],
+    ['a directive at the root', 'query ($v: Boolean = true) { viewer @include(if: $v) { address } }', 'if'],
+  ])('%s: INVALID_INPUT with its path', async (_, query, name) => {
+    const { json } = await server.send({ token, body: { query, variables: { v: null } } });
+    const issues = [{ path: [name], message: expect.stringContaining(`"${name}"`) }];
+    expect(json.errors).toEqual([expect.objectContaining({ extensions: { code: 'INVALID_INPUT', issues } })]);
+    expect(errors()).toEqual([]);
+  });
+});
+
+test('a subscription that is refused is no 2xx to who takes results alone', async () => {
+  const body = { query: 'subscription { membershipChanges { cursor } }' }; // an application has to say of whom
+  for (const [Accept, expected] of [
+    ['application/graphql-response+json', 400],
+    ['application/json', 200],
+  ] as const) {
+    const { status, json } = await server.send({ token, headers: { Accept }, body });
+    expect([status, json.errors[0].extensions.code]).toEqual([expected, 'INVALID_INPUT']);
+  }
+});
+
+test('an answer in parts leaves the connection as the client wants it, and closes it after a 401', async () => {
+  const query = '{ viewer { address } }';
+  const asked = (headers: Record<string, string>, given?: string) =>
+    server.send({ token: given, headers: { Accept: 'multipart/mixed', ...headers }, body: { query } });
+  expect((await asked({ Connection: 'close' }, token)).headers.connection).toBe('close');
+  expect((await asked({ Connection: 'keep-alive' }, token)).headers.connection).toBe('keep-alive');
+  const { status, headers } = await asked({ Connection: 'keep-alive' });
+  expect([status, headers.connection]).toEqual([401, 'close']);
+});
+
+describe('fragments of which each is spread twice by the one before', () => {
+  const chain = (root: string, last: string, directive = '') => {
+    const spread = (n: number) => `...F${n + 1} ${directive} ...F${n + 1} ${directive}`;
+    const fragments = Array.from({ length: 400 }, (_, n) => `fragment F${n} on ${root} { ${spread(n)} }`);
+    return [...fragments, `fragment F400 on ${root} { ${last} }`].join(' ');
+  };
+
+  // Each ends, which 2⁴⁰⁰ steps would not.
+  test('a query, without a token too', async () => {
+    const query = `{ ...F0 } ${chain('Query', '__typename')}`;
+    for (const given of [token, undefined]) {
+      const { status, json } = await server.send({ token: given, body: { query } });
+      expect([status, json.errors[0].extensions.limit]).toEqual([400, 'MAX_FIELDS']);
+    }
+  });
+
+  test('a subscription whose field is skipped, or might be', async () => {
+    for (const [directive, variables] of [
+      ['@skip(if: true)', ''],
+      ['@skip(if: $s)', '($s: Boolean!)'],
+    ]) {
+      const query = `subscription ${variables} { ...F0 } ${chain('Subscription', `appChanges ${directive} { __typename }`)}`;
+      const { status } = await server.send({ token, body: { query } });
+      expect(status).toBe(400);
+    }
+    expect(errors()).toEqual([]);
+  });
 });

@@ -20,6 +20,11 @@ export class Random {
     return min + Math.floor(this.next() * (max - min + 1));
   }
 
+  /** True so often: 0 never, 1 always. */
+  chance(share: number): boolean {
+    return this.next() < share;
+  }
+
   pick<T>(list: readonly T[]): T {
     return list[this.between(0, list.length - 1)] as T;
   }

@@ -41,7 +41,8 @@ test('every setting has a default', () => {
     maxNodes: 100_000,
     maxDepth: 12,
     maxLists: 200,
-    maxTokens: 150_000,
+    maxTokens: 110_000,
+    maxValues: 150_000,
     responseLimit: 16 * MIB,
     statementTimeout: 10_000,
     transactionTimeout: 30_000,
@@ -53,12 +54,18 @@ test('every setting has a default', () => {
 
 test("README's table has every limit with its default", () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  for (const [key, setting] of Object.entries<{ name: string; size?: number; seconds?: number; count?: number }>(
-    LIMIT_SETTINGS,
-  )) {
-    const { name, size = 0, seconds, count } = setting;
+  interface Setting {
+    name: string;
+    size?: number;
+    seconds?: number;
+    count?: number;
+    rate?: number;
+  }
+  for (const [key, setting] of Object.entries<Setting>(LIMIT_SETTINGS)) {
+    const { name, size = 0, seconds, count, rate } = setting;
     const unit = size >= MIB ? `${size / MIB} MiB` : `${size / 1024} KiB`;
-    const written = seconds ?? count?.toLocaleString('en') ?? unit;
+    const perSecond = rate === Number.POSITIVE_INFINITY ? 'off' : rate;
+    const written = seconds ?? perSecond ?? count?.toLocaleString('en') ?? unit;
     expect(readme).toMatch(new RegExp(`^\\| \`${name}\` \\| ${written} \\| \\S`, 'm'));
     const [given, taken] = size ? ['5 KiB', 5120] : seconds === undefined ? ['7', 7] : ['7', 7000];
     expect(readConfig({ [name]: given })).toMatchObject({ [key]: taken });
@@ -67,7 +74,7 @@ test("README's table has every limit with its default", () => {
 
 test('a setting that is empty or blank is not set', () => {
   const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'DIRECT_DATABASE_URL', 'DATABASE_POOL_SIZE', 'LOG_LEVEL'];
-  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'MAX_TOKENS', 'RESPONSE_LIMIT'];
+  const limits = ['MAX_FIELDS', 'MAX_NODES', 'MAX_DEPTH', 'MAX_LISTS', 'MAX_TOKENS', 'MAX_VALUES', 'RESPONSE_LIMIT'];
   const more = [...limits, 'ALLOWED_ORIGINS', 'OP_ENDPOINT', 'BODY_LIMIT', 'STATEMENT_TIMEOUT', 'TRANSACTION_TIMEOUT'];
   expect(readConfig(Object.fromEntries([...names, ...more].map((name) => [name, ' '])))).toEqual(readConfig({}));
   expect(readConfig(Object.fromEntries([...names, ...more, 'APP_TOKEN', 'NODE_ENV'].map((name) => [name, ''])))).toEqual(
@@ -124,6 +131,11 @@ describe('what is taken', () => {
     [{ NODE_ENV: 'production' }, { production: true, graphiql: false, introspection: 'app' }],
     [{ NODE_ENV: 'production', GRAPHIQL: 'on', INTROSPECTION: 'on' }, { production: true }],
     [{ TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.7/32' }, { trustedProxies: ['10.0.0.0/8', '::1', '192.0.2.7/32'] }],
+    [
+      { USER_RATE: 'off', APP_RATE: '1000000' },
+      { userRate: Number.POSITIVE_INFINITY, appRate: 1_000_000 },
+    ],
+    [{ USER_RATE: '1' }, { userRate: 1 }],
     [{ GRAPHIQL: 'off' }, { graphiql: false }],
     [{ INTROSPECTION: 'off' }, { introspection: 'off' }],
     [{ NODE_ENV: 'development' }, { production: false }],
@@ -162,6 +174,9 @@ describe('a wrong value is refused with the name of the setting and what is allo
     ...['ON', 'yes', '0'].map((value) => ['OP_ENDPOINT', value, 'OP_ENDPOINT must be one of on, post, off'] as const),
     ...['10.0.0.0/33', '10.0.0.0/8/8', 'proxy', '10.0.0.0/', '1.2.3.4,'].map(
       (value) => ['TRUSTED_PROXIES', value, 'TRUSTED_PROXIES must be CIDRs like 10.0.0.0/8, separated by commas'] as const,
+    ),
+    ...['0', '1000001', '0.5', 'on', '-1'].flatMap((value) =>
+      ['USER_RATE', 'APP_RATE'].map((name) => [name, value, `${name} must be a whole number from 1 to 1000000, or off`] as const),
     ),
     ['GRAPHIQL', 'yes', 'GRAPHIQL must be one of on, off'],
     ['INTROSPECTION', 'yes', 'INTROSPECTION must be one of on, app, off'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addresses, Unreadable } from '../../src/ops/readers.ts';
+import { addresses, packedCall, Unreadable } from '../../src/ops/readers.ts';
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);
 
@@ -20,4 +20,12 @@ describe('addresses', () => {
     expect(() => addresses(tooMany.join())).toThrow(refusal);
     expect(() => addresses(['u0', 'u1', ...tooMany].join())).toThrow(refusal);
   });
+});
+
+test.each([[{ toString: 1 }], [[-1]], [null], ['−1'], [-2]])('call settings in one word are not %j', (value) => {
+  expect(() => packedCall(value)).toThrow(Unreadable);
+});
+
+test.each([[-1], ['-1'], [' -1 ']])('%j leaves call settings alone', (value) => {
+  expect(packedCall(value)).toEqual({});
 });

@@ -16,7 +16,7 @@ function snapshot(turns: SnapshotTurns, token: string) {
     }
   }
   const subscriber = new Subscriber(viewer(token));
-  return { subscriber, read, reading: turns.read(subscriber, pages()) };
+  return { subscriber, read, reading: turns.read(subscriber, pages(), () => 1) };
 }
 
 const rest = async <T>(reading: AsyncGenerator<T, void>) => {

@@ -60,6 +60,28 @@ const FLOODS: Record<string, (opened: OpenSocket, n: number) => void> = {
   },
 };
 
+test('a ping is answered with what it bears; what is nested too deep to be written closes the socket', async () => {
+  const opened = await openSocket();
+  for (const payload of [{ a: [1, { b: null }] }, null, undefined]) opened.send({ type: 'ping', payload });
+  const pongs = await until(() => {
+    const found = opened.messages.filter(({ type }) => type === 'pong');
+    return found.length === 3 && found;
+  });
+  expect(pongs).toEqual([{ type: 'pong', payload: { a: [1, { b: null }] } }, { type: 'pong' }, { type: 'pong' }]);
+  opened.socket.send(`{"type":"ping","payload":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_001)}`);
+  await until(() => opened.closed.length > 0);
+  expect(opened.closed).toEqual([[4400, 'Invalid message received']]);
+  expect(lines).toEqual([]);
+});
+
+test('an id that is too long is no error to be logged', async () => {
+  const opened = await openSocket();
+  opened.subscribe('x'.repeat(101));
+  await until(() => opened.closed.length > 0);
+  expect(opened.closed).toEqual([[4400, 'The id of an operation has at most 100 characters']]);
+  expect(lines).toEqual([]);
+});
+
 test('who neither reads nor answers is cut, and takes bounded memory until then; who is slow is not', async () => {
   const slow = await openSocket({ autoPong: false });
   slow.socket.on('message', () => {

@@ -11,7 +11,7 @@ import { StreamEndError } from '../../model/errors.ts';
 import { AppTail, type AppWaiting } from './app-tail.ts';
 import { GroupTail } from './group-tail.ts';
 import { RingBudget } from './ring.ts';
-import { type SnapshotLimits, SnapshotTurns } from './snapshot-turns.ts';
+import { type ChargeSnapshot, type SnapshotLimits, SnapshotTurns } from './snapshot-turns.ts';
 import { endable, Subscriber, type Waiting } from './subscriber.ts';
 
 export interface HubLimits extends SnapshotLimits {
@@ -31,6 +31,8 @@ export interface HubOptions {
   hints?: boolean;
   /** Without it, there are none. */
   limits?: HubLimits;
+  /** Charges tokens for the members of snapshots. */
+  chargeSnapshot?: ChargeSnapshot;
 }
 
 export const POLL = 500;
@@ -94,8 +96,16 @@ export class WatchHub {
   #stopping = false;
   #blockedLogged = 0;
 
-  constructor({ db, log, pollInterval = POLL, checkpointInterval = CHECKPOINT, hints = true, limits = UNLIMITED }: HubOptions) {
-    this.snapshots = new SnapshotTurns(limits);
+  constructor({
+    db,
+    log,
+    pollInterval = POLL,
+    checkpointInterval = CHECKPOINT,
+    hints = true,
+    limits = UNLIMITED,
+    chargeSnapshot,
+  }: HubOptions) {
+    this.snapshots = new SnapshotTurns(limits, chargeSnapshot);
     this.#streams = new TokenPlaces({
       what: 'streams',
       user: ['USER_STREAMS', limits.userStreams],

@@ -1,4 +1,4 @@
-import { tokenKey } from '../../access/viewer.ts';
+import { tokenKey, type Viewer } from '../../access/viewer.ts';
 import type { Subscriber } from './subscriber.ts';
 
 export interface SnapshotLimits {
@@ -17,15 +17,23 @@ interface Waiting {
   admitted: boolean;
 }
 
+/** Charges a token for members that were read. Gives for how many milliseconds it may read no more. */
+export type ChargeSnapshot = (viewer: Viewer, points: number) => Promise<number>;
+
+/** Members, or groups, for a point. */
+const MEMBERS_A_POINT = 100;
+
 /** Has snapshots read a few at a time: each page costs statements, and stays in memory until its client took it. */
 export class SnapshotTurns {
   readonly #limits: SnapshotLimits;
+  readonly #charge: ChargeSnapshot;
   readonly #reading = new Map<string, number>();
   #total = 0;
   readonly #waiting = new Set<Waiting>();
 
-  constructor(limits: SnapshotLimits) {
+  constructor(limits: SnapshotLimits, charge: ChargeSnapshot = async () => 0) {
     this.#limits = limits;
+    this.#charge = charge;
   }
 
   /** How many are being read. */
@@ -33,10 +41,14 @@ export class SnapshotTurns {
     return this.#total;
   }
 
-  /** The pages, each read when it is the subscriber's turn; none once the subscriber has ended. */
-  async *read<T>(subscriber: Subscriber, pages: AsyncIterable<T>): AsyncGenerator<T, void> {
+  /**
+   * The pages, each read when it is the subscriber's turn and its token is out of debt; none once the subscriber has ended.
+   * @param sizeOf how many members a page has: they are charged for as they are read
+   */
+  async *read<T>(subscriber: Subscriber, pages: AsyncIterable<T>, sizeOf: (page: T) => number): AsyncGenerator<T, void> {
     const key = tokenKey(subscriber.viewer);
     let holds = false;
+    let unpaid = 0;
     const leave = () => {
       if (holds) this.#leave(key);
       holds = false;
@@ -45,11 +57,19 @@ export class SnapshotTurns {
       holds = await this.#enter(subscriber, key);
       if (!holds) return;
       for await (const page of pages) {
+        unpaid += sizeOf(page);
+        const points = Math.floor(unpaid / MEMBERS_A_POINT);
+        unpaid -= points * MEMBERS_A_POINT;
+        const rest = points > 0 ? await this.#charge(subscriber.viewer, points) : 0;
         const idle = setTimeout(leave, PASSED_ON_AFTER);
         try {
           yield page;
         } finally {
           clearTimeout(idle);
+        }
+        if (rest > 0) {
+          leave(); // others read meanwhile
+          await this.#rest(subscriber, rest);
         }
         holds ||= await this.#enter(subscriber, key);
         if (!holds) return;
@@ -57,6 +77,11 @@ export class SnapshotTurns {
     } finally {
       leave();
     }
+  }
+
+  async #rest(subscriber: Subscriber, ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    for (let left = ms; left > 0 && !subscriber.ended; left = until - performance.now()) await subscriber.wait(left);
   }
 
   async #enter(subscriber: Subscriber, key: string): Promise<boolean> {

@@ -10,7 +10,7 @@ import { type ChangeRecord, readGroupLog } from '../log/read.ts';
 import type { ChangeEvent } from './events.ts';
 import type { GroupTail } from './group-tail.ts';
 import type { WatchHub } from './hub.ts';
-import { snapshotPages } from './snapshot.ts';
+import { type SnapshotPage, snapshotPages } from './snapshot.ts';
 import type { Subscriber } from './subscriber.ts';
 
 export interface GroupStreamArgs {
@@ -154,7 +154,8 @@ class GroupStream {
     const cursor = encodeSnapshotCursor(gid);
     let page = 0;
     const pages = snapshotPages(this.#sql, this.#viewer.appId, gid);
-    for await (const { settings, members } of this.#hub.snapshots.read(this.#subscriber, pages)) {
+    const sizeOf = ({ members }: SnapshotPage) => members.length;
+    for await (const { settings, members } of this.#hub.snapshots.read(this.#subscriber, pages, sizeOf)) {
       if (this.#subscriber.checkEnd()) return;
       if (await this.#isOver(head)) return; // the records that follow say why
       page++;

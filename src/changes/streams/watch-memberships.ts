@@ -100,7 +100,7 @@ class MembershipStream {
     const { after, snapshot } = this.#args;
     const shown = snapshot || after != null;
     const pages = this.#present();
-    for await (const states of shown ? this.#hub.snapshots.read(this.#subscriber, pages) : pages) {
+    for await (const states of shown ? this.#hub.snapshots.read(this.#subscriber, pages, ({ length }) => length) : pages) {
       for (const { gid, member, at } of shown ? states : []) {
         yield this.#event('JOINED', gid, member, at, null);
         if (this.#subscriber.checkEnd()) return;

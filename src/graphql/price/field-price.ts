@@ -1,4 +1,4 @@
-import { type PageArgs, pageSize } from '../../model/page.ts';
+import { pageSize } from '../../model/page.ts';
 import { WEIGHTS } from './weights.ts';
 
 /** The arguments of a field as they were sent, before they were coerced: what is of the wrong type is refused later. */
@@ -31,7 +31,11 @@ const lengthOf = (value: unknown): number => (Array.isArray(value) ? value.lengt
 /** As long as the list in an argument. */
 const asLongAs = (name: string): Size => ({ reads: [name], of: ({ [name]: list }) => lengthOf(list) });
 
-const page: Size = { reads: ['first', 'last'], of: (args) => pageSize(args as PageArgs) };
+const numberIn = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
+const page: Size = {
+  reads: ['first', 'last'],
+  of: ({ first, last }) => pageSize({ first: numberIn(first), last: numberIn(last) }),
+};
 
 /** For the extensions of a field: what it is read by. */
 export const priced = (price: FieldPrice) => ({ price });

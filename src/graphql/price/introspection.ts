@@ -77,7 +77,8 @@ export class IntrospectionPrice {
     const meta = node.name.value === '__schema' ? SchemaMetaFieldDef : TypeMetaFieldDef;
     const type = getNamedType(meta.type);
     const own = volume({ fields: 1 + WEIGHTS.schema, bytes: nameBytes((node.alias ?? node.name).value) });
-    const part = meta === SchemaMetaFieldDef ? this.#schema : this.#schema.getType(String(sentArg(node, 'name', this.#sent)));
+    const name = sentArg(node, 'name', this.#sent);
+    const part = meta === SchemaMetaFieldDef ? this.#schema : typeof name === 'string' ? this.#schema.getType(name) : undefined;
     if (!part || !node.selectionSet || !isObjectType(type)) return own;
     return plus(own, this.#selections(node.selectionSet, type, new Population(new Map([[part, 1]]))));
   }

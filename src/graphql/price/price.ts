@@ -1,4 +1,4 @@
-import { type DocumentNode, type GraphQLError, type GraphQLSchema, getOperationAST } from 'graphql';
+import { type DocumentNode, type GraphQLError, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
 import { GROUP_LIMITS } from '../../model/group.ts';
 import { limitExceeded } from '../limits.ts';
 import type { Amount } from './amount.ts';
@@ -23,7 +23,10 @@ export interface Price {
   nodes: number;
   depth: number;
   lists: number;
-  /** 1, 1 for every 100 fields, 5 for each write and 1 for every 100 addresses that it writes. */
+  /**
+   * 1, 1 for every 100 fields, 5 for each write and 1 for every 100 addresses that it writes. To start a subscription costs 1:
+   * what it delivers is only known later.
+   */
   points: number;
   /** The most bytes of its answer. */
   bytes: number;
@@ -62,7 +65,8 @@ export function priceOf({ schema, document, operationName, variableValues, messa
     plan = new Plan(schema, document, operation, messageTypes ?? GROUP_LIMITS.maxMessageTypes);
     byName.set(name, plan);
   }
-  return toPrice(plan.amount(variableValues));
+  const price = toPrice(plan.amount(variableValues));
+  return operation.operation === OperationTypeNode.SUBSCRIPTION ? { ...price, points: 1 } : price;
 }
 
 function toPrice({ once, lists, writes, depth, points }: Amount): Price {

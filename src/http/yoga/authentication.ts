@@ -1,15 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionSetNode } from 'graphql';
+import { type DocumentNode, Kind, type OperationDefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../access/viewer.ts';
 import { unauthenticated } from '../../graphql/errors.ts';
 import { closeAfter } from '../end-after-body.ts';
+import type { Cost, Entrant } from '../rates/gate.ts';
+import type { Strangers } from '../strangers.ts';
+import { rootSelections } from './root-selections.ts';
 
-/** What the plugins know of a request before its context is made. */
-export interface RequestState {
-  viewer: Viewer | null;
-  /** Of an operation on a WebSocket; others have that of their request. */
-  signal?: AbortSignal;
+/** What the plugins know of a request before its context is made; and of its operation, once it was priced. */
+export interface RequestState extends Entrant {
+  /** Whether it came so far as to be parsed. */
+  read?: true;
+  price?: Cost;
 }
 
 const states = new WeakMap<Request, RequestState>();
@@ -23,15 +26,18 @@ export function requestState(request: Request): RequestState {
   return state;
 }
 
+/** The viewer of an Authorization header's value; `address`: whose the request is, where it is counted by. */
+export type Authenticate = (authorization: string | null | undefined, address?: string) => Promise<Viewer | null>;
+
 /**
  * Finds out who is asking, before the body is read. Without a valid token only the schema can be asked for, and nothing
  * at all in production.
- * @param known told of a request with a valid token
+ * @param strangers told of a request with a valid token
  */
 export function useAuthentication(
-  authenticate: (authorization: string | null) => Promise<Viewer | null>,
+  authenticate: Authenticate,
   production: boolean,
-  known: (req: IncomingMessage) => void,
+  strangers: Pick<Strangers, 'addressOf' | 'known'>,
 ): Plugin {
   /** Once more when all of the request is there: its body may have been long in coming. */
   async function stillViewer(request: Request): Promise<Viewer | null> {
@@ -43,19 +49,20 @@ export function useAuthentication(
   return {
     async onRequestParse({ request, endResponse, fetchAPI, serverContext }) {
       const state = requestState(request);
-      state.viewer = await authenticate(request.headers.get('authorization'));
       const { req } = serverContext as { req?: IncomingMessage };
-      if (state.viewer && req) known(req);
+      state.viewer = await authenticate(request.headers.get('authorization'), req && strangers.addressOf(req));
+      if (state.viewer && req) strangers.known(req);
       if (state.viewer || !production) return;
       const { message, extensions } = unauthenticated();
       const body = { errors: [{ message, extensions: { code: extensions['code'] } }] };
       const headers = { 'Content-Type': 'application/json; charset=utf-8', 'WWW-Authenticate': 'Bearer' };
       endResponse(new fetchAPI.Response(JSON.stringify(body), { status: 401, headers }));
     },
-    onResponse({ response, serverContext }) {
+    onResponse({ request, response, serverContext }) {
       // Nothing is kept for who has shown no token.
       const { req, res } = serverContext as { req?: IncomingMessage; res?: ServerResponse };
-      if (response.status === 401 && req && res) closeAfter(req, res);
+      const refused = response.status === 401 || (response.status === 429 && !requestState(request).viewer);
+      if (refused && req && res) closeAfter(req, res);
     },
     async onExecute({ args, setResultAndStopExecution }) {
       const viewer = await stillViewer(args.contextValue.request);
@@ -77,14 +84,7 @@ function asksOnlyForTheSchema(document: DocumentNode, operationName: string | nu
   );
   const operation = operationName ? operations.find(({ name }) => name?.value === operationName) : operations[0];
   if (operation?.operation !== 'query') return false;
-  const only = (selections: SelectionSetNode): boolean =>
-    selections.selections.every((selection) => {
-      if (selection.kind === Kind.FIELD) return selection.name.value.startsWith('__');
-      if (selection.kind === Kind.INLINE_FRAGMENT) return only(selection.selectionSet);
-      const fragment = document.definitions.find(
-        (definition) => definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === selection.name.value,
-      );
-      return fragment?.kind === Kind.FRAGMENT_DEFINITION && only(fragment.selectionSet);
-    });
-  return only(operation.selectionSet);
+  return rootSelections(document, operation).every(
+    (selection) => selection.kind !== Kind.FIELD || selection.name.value.startsWith('__'),
+  );
 }

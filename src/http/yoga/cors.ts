@@ -1,5 +1,5 @@
 import type { Plugin } from 'graphql-yoga';
-import { isAllowedOrigin, preflightHeaders } from '../cors.ts';
+import { EXPOSED_HEADERS, isAllowedOrigin, preflightHeaders } from '../cors.ts';
 
 const PREFLIGHT = preflightHeaders('GET, POST', 'Authorization, Content-Type, Last-Event-ID, X-Request-Id, X-Rollcall-Cost');
 
@@ -21,7 +21,7 @@ export function useCors(allowedOrigins: readonly string[] | undefined): Plugin {
       response.headers.append('Vary', 'Origin');
       if (!origin || !allowed(origin)) return;
       response.headers.set('Access-Control-Allow-Origin', origin);
-      response.headers.set('Access-Control-Expose-Headers', 'X-Request-Id');
+      response.headers.set('Access-Control-Expose-Headers', EXPOSED_HEADERS);
     },
   };
 }

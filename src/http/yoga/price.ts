@@ -4,6 +4,7 @@ import { limitExceeded } from '../../graphql/limits.ts';
 import { type OperationLimits, type Price, priceOf, refusalOf } from '../../graphql/price/price.ts';
 import { GROUP_LIMITS } from '../../model/group.ts';
 import { jsonWithin } from '../json-within.ts';
+import { requestState } from './authentication.ts';
 
 /** With the value 1 an answer has its price in its extensions, a refusal too. */
 export const COST_HEADER = 'X-Rollcall-Cost';
@@ -31,6 +32,8 @@ export function usePrice({ responseLimit, maxMessageTypes, ...limits }: PriceLim
   const messageTypes = Math.max(maxMessageTypes, GROUP_LIMITS.maxMessageTypes);
   function begin(args: ExecutionArgs) {
     const price = priceOf({ ...args, messageTypes });
+    const { request } = args.contextValue as { request?: Request };
+    if (price && request) requestState(request).price = price;
     const shown = price && wantsCost(args) ? price : undefined;
     const error = price && refusalOf(price, limits);
     return { refused: error && withCost(shown, { errors: [error] }), shown, mayBeLarge: price && price.bytes > responseLimit };

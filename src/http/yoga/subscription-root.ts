@@ -1,4 +1,5 @@
 import {
+  type DirectiveNode,
   type DocumentNode,
   GraphQLError,
   GraphQLIncludeDirective,
@@ -6,36 +7,50 @@ import {
   getDirectiveValues,
   getOperationAST,
   Kind,
+  OperationTypeNode,
   type SelectionNode,
-  type SelectionSetNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { rootSelections } from './root-selections.ts';
 
 /**
- * Refuses a subscription whose root field is skipped, which GraphQL has no answer for: 400. Variables in those directives its
- * validation refuses itself.
+ * Refuses a subscription whose root field is skipped, which GraphQL has no answer for, or may be by a variable, of which its
+ * validation throws: 400.
  */
 export function useSubscriptionRoot(): Plugin {
   return {
+    onValidate({ params: { documentAST }, setResult }) {
+      if (dependsOnVariables(documentAST)) {
+        setResult([refused('The field of a subscription cannot be skipped or included by a variable')]);
+      }
+    },
     onSubscribe({ args: { document, operationName }, setResultAndStopExecution }) {
       const operation = getOperationAST(document, operationName);
-      if (!operation || selectsSomething(operation.selectionSet, document)) return;
-      const extensions = { code: 'BAD_REQUEST', http: { status: 400 } };
-      setResultAndStopExecution({ errors: [new GraphQLError('The field of the subscription is skipped', { extensions })] });
+      if (!operation) return;
+      const selects = rootSelections(document, operation, isIncluded).some(
+        (selection) => selection.kind === Kind.FIELD && isIncluded(selection),
+      );
+      if (!selects) setResultAndStopExecution({ errors: [refused('The field of the subscription is skipped')] });
     },
   };
 }
 
-function selectsSomething({ selections }: SelectionSetNode, document: DocumentNode): boolean {
-  return selections.some((selection) => {
-    if (!isIncluded(selection)) return false;
-    if (selection.kind === Kind.FIELD) return true;
-    if (selection.kind === Kind.INLINE_FRAGMENT) return selectsSomething(selection.selectionSet, document);
-    const fragment = document.definitions.find(
-      (definition) => definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === selection.name.value,
-    );
-    return fragment?.kind === Kind.FRAGMENT_DEFINITION && selectsSomething(fragment.selectionSet, document);
-  });
+function refused(message: string): GraphQLError {
+  // Also to clients that take plain JSON, whom Yoga answers 200 when validation fails.
+  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400, spec: false } } });
+}
+
+function dependsOnVariables(document: DocumentNode): boolean {
+  return document.definitions.some(
+    (definition) =>
+      definition.kind === Kind.OPERATION_DEFINITION &&
+      definition.operation === OperationTypeNode.SUBSCRIPTION &&
+      rootSelections(document, definition).some(({ directives = [] }) => directives.some(isByVariable)),
+  );
+}
+
+function isByVariable({ name, arguments: given = [] }: DirectiveNode): boolean {
+  return (name.value === 'skip' || name.value === 'include') && given.some(({ value }) => value.kind === Kind.VARIABLE);
 }
 
 function isIncluded(selection: SelectionNode): boolean {

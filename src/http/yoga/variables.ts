@@ -1,5 +1,4 @@
 import {
-  BREAK,
   coerceInputValue,
   type DocumentNode,
   type ExecutionArgs,
@@ -45,6 +44,11 @@ const ENOUGH = Symbol('enough');
 /** What is wrong with the variables of an operation, in the order in which GraphQL finds it. */
 function issuesOf({ schema, document, operationName, variableValues }: ExecutionArgs): InputIssue[] {
   const issues: InputIssue[] = [];
+  let places: ReadonlyMap<string, string[]> | undefined;
+  const placeOf = (name: string) => {
+    places ??= placesOf(document);
+    return places.get(name) ?? [name];
+  };
   const add = (path: Path, message: string) => {
     issues.push({ path: path.map(String), message });
     if (issues.length === MAX_ISSUES) throw ENOUGH;
@@ -58,12 +62,12 @@ function issuesOf({ schema, document, operationName, variableValues }: Execution
       const given = variableValues && Object.hasOwn(variableValues, name);
       const value = given ? variableValues[name] : undefined;
       if (!given && (defaultValue || !isNonNullType(type))) continue;
-      if (!given) add(placeOf(name, document), `required type "${type}" was not provided.`);
-      else if (value === null && isNonNullType(type)) add(placeOf(name, document), `non-null type "${type}" must not be null.`);
+      if (!given) add(placeOf(name), `required type "${type}" was not provided.`);
+      else if (value === null && isNonNullType(type)) add(placeOf(name), `non-null type "${type}" must not be null.`);
       else {
         let place: Path | undefined;
         coerceInputValue(value, type, (path, _, { message }) => {
-          place ??= placeOf(name, document);
+          place ??= placeOf(name);
           add([...place, ...path], message);
         });
       }
@@ -74,9 +78,12 @@ function issuesOf({ schema, document, operationName, variableValues }: Execution
   return issues;
 }
 
-/** Where a variable, whose name is the caller's own, stands in its document: its argument, and the way within that. */
-function placeOf(variable: string, document: DocumentNode): string[] {
-  let place = [variable];
+/**
+ * Where variables, whose names are the caller's own, stand in their document: the argument, and the way within that. Looked up
+ * in one walk: a document may be long, and wrong in a hundred variables.
+ */
+function placesOf(document: DocumentNode): ReadonlyMap<string, string[]> {
+  const places = new Map<string, string[]>();
   const way: string[] = [];
   const named = {
     enter: (node: { name: { value: string } }) => void way.push(node.name.value),
@@ -86,10 +93,9 @@ function placeOf(variable: string, document: DocumentNode): string[] {
     Argument: named,
     ObjectField: named,
     Variable({ name }, key) {
-      if (name.value !== variable || way.length === 0) return undefined;
-      place = typeof key === 'number' ? [...way, String(key)] : [...way];
-      return BREAK;
+      if (way.length === 0 || places.has(name.value)) return;
+      places.set(name.value, typeof key === 'number' ? [...way, String(key)] : [...way]);
     },
   });
-  return place;
+  return places;
 }
