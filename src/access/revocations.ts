@@ -97,7 +97,8 @@ export class Revocations {
     const moved = row.revocations !== this.#counter;
     this.#counter = row.revocations;
     this.#readAt = begun;
-    this.#clockAhead = row.now.getTime() - begun;
+    // The time comes in whole milliseconds, cut off.
+    this.#clockAhead = row.now.getTime() + 1 - begun;
     if (!moved) return;
     this.#epoch++;
     this.#on.onRevoked();
