@@ -153,12 +153,14 @@ describe('documents that were parsed', () => {
     await post(long(-1), app.token);
     const before = kept();
     for (let n = 0; n < 10; n++) await post(long(n), app.token);
-    expect(kept() - before).toBeLessThan(20_000);
+    // What was answered just now may be held for a moment.
+    await expect.poll(() => kept() - before).toBeLessThan(20_000);
+    const others = kept();
     for (let n = 0; n < 100; n++) await post(short(n), app.token);
-    expect(kept() - before).toBeGreaterThan(100 * 5);
+    expect(kept() - others).toBeGreaterThan(100 * 5);
     const padded = (n: number) => `{ viewer(a: [${'1,'.repeat(5_000)}]) { address } } # ${n}`;
     for (let n = 0; n < 40; n++) await post(padded(n), app.token);
-    expect(kept() - before).toBeLessThan(30 * 5_000);
+    await expect.poll(() => kept() - before).toBeLessThan(30 * 5_000);
   });
 
   test('are read again where they cannot be', async () => {

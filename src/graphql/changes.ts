@@ -144,7 +144,7 @@ function typeNameOf(event: ChangeEvent): string {
 }
 
 /** The most that a record has, and a part of a snapshot. */
-const MEMBERS = priced({ items: MEMBERS_A_RECORD, nodes: true });
+const MEMBERS = priced({ items: MEMBERS_A_RECORD, usually: 10, nodes: true });
 /** The names of what changed: every field of GroupSettings, and those of one message type. */
 const CHANGED = priced({ items: 50 });
 

@@ -65,7 +65,7 @@ builder.objectType(InvalidInputError, {
   fields: (t) => ({
     issues: t.field({
       type: [Issue],
-      extensions: priced({ items: MAX_ISSUES }),
+      extensions: priced({ items: MAX_ISSUES, usually: 1 }),
       description: 'Each wrong value with its path; at most 100.',
       resolve: ({ issues }) => [...issues],
     }),

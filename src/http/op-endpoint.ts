@@ -11,6 +11,7 @@ import { type Entrant, type Gate, rateFields } from './rates/gate.ts';
 import { currentRequestId } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 import type { Strangers } from './strangers.ts';
+import { turnToParse } from './turn-to-parse.ts';
 import type { Authenticate } from './yoga/authentication.ts';
 
 export interface OpEndpointDeps extends Omit<OpDeps, 'tokenInQuery' | 'limits' | 'enter' | 'authenticate'> {
@@ -56,8 +57,9 @@ export function createOpEndpoint({
         authenticate: (given) => authenticate(given, address),
         signal,
       };
-      const outcome = await readBody(bodies, limit).then((body) => {
+      const outcome = await readBody(bodies, limit).then(async (body) => {
         entrant.bytes = body.length;
+        await turnToParse(body);
         return runOp({ ...opDeps, ...own }, query, contentType, body);
       }, refusal);
       const { viewer, error, cause } = outcome;

@@ -2,6 +2,7 @@ import type { GraphQLError } from 'graphql';
 import type { Server } from 'graphql-ws';
 import type { WebSocket } from 'ws';
 import { withRequestId } from './request-id.ts';
+import { turnToParse } from './turn-to-parse.ts';
 
 /**
  * How often a client is pinged, in milliseconds. A client that has neither answered nor read by the next ping is cut off, so dead
@@ -47,19 +48,24 @@ function senderTo(socket: WebSocket, clientBacklog: number, onRead: () => void):
     });
 }
 
-/** Answers the transport's pings. Of many that come together the last is answered, which RFC 6455 allows: they are the cheapest to send. */
-function onPing(socket: WebSocket, answer: (data: Buffer) => void): void {
-  let last: Buffer | undefined;
-  socket.on('ping', (data) => {
-    if (!last) {
-      setImmediate(() => {
-        const latest = last as Buffer;
-        last = undefined;
-        answer(latest);
-      });
-    }
-    last = data;
-  });
+/**
+ * Has messages handled in their order; a long one, and those behind it, when it is its turn to be parsed. Meanwhile nothing more
+ * is read.
+ */
+function inOrder(socket: WebSocket, clientBacklog: number): (message: string, handle: (message: string) => void) => void {
+  let before: Promise<void> | undefined;
+  return (message, handle) => {
+    const turn = before ? before.then(() => turnToParse(message)) : turnToParse(message);
+    if (!turn) return handle(message);
+    socket.pause();
+    const handled = turn.then(() => {
+      handle(message);
+      if (before !== handled) return;
+      before = undefined;
+      if (socket.bufferedAmount <= clientBacklog) socket.resume();
+    });
+    before = handled;
+  };
 }
 
 /** Pings a client until its socket is closed. Returns a function to be called when the client shows that it is alive. */
@@ -108,14 +114,18 @@ export function joinSocket<Extra extends { socket: WebSocket }>(
         if (pong === undefined) socket.close(BAD_REQUEST, 'Invalid message received');
         else await send((written) => socket.send(pong, written));
       },
-      onMessage: (handle) =>
-        socket.on('message', (data) => {
-          if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, String(data)));
-        }),
+      onMessage(handle) {
+        const inTurn = inOrder(socket, clientBacklog);
+        socket.on('message', (data) =>
+          inTurn(String(data), (message) => {
+            if (socket.readyState === socket.OPEN) void withRequestId(null, () => receive(handle, message));
+          }),
+        );
+      },
     },
     extra,
   );
-  onPing(socket, (data) => void send((written) => socket.pong(data, false, written)));
+  socket.on('ping', (data) => void send((written) => socket.pong(data, false, written)));
   socket.on('pong', markAlive);
   socket.once('close', (code, reason) => {
     closed(code, String(reason)).catch(mask);

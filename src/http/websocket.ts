@@ -65,6 +65,8 @@ interface Extra extends Record<PropertyKey, unknown> {
   operations: number;
   running: SocketOperations;
   refusals: number;
+  /** The length of the message that is being handled. */
+  bytes: number;
 }
 
 /**
@@ -79,6 +81,8 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
     maxBufferedChunks: MAX_CHUNKS,
     maxFragments: MAX_CHUNKS,
     autoPong: false,
+    // One message of a socket at a time, with the event loop given back between them.
+    allowSynchronousEvents: false,
     handleProtocols,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -116,14 +120,25 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): (wit
   });
   sockets.on('connection', (socket: WebSocket, request: IncomingMessage, connection: Duplex) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'));
-    const extra: Extra = { socket, request, greeted: false, operations: 0, running: new SocketOperations(), refusals: 0 };
+    const extra: Extra = {
+      socket,
+      request,
+      greeted: false,
+      operations: 0,
+      running: new SocketOperations(),
+      refusals: 0,
+      bytes: 0,
+    };
     boundGreeting(extra, connection, config.initMessage);
     socket.once('close', () => extra.running.close());
     joinSocket(protocol, extra, {
       mask,
       clientBacklog: config.clientBacklog,
       pingInterval,
-      heard: (message) => extra.running.heard(message),
+      heard(message) {
+        extra.bytes = message.length;
+        extra.running.heard(message);
+      },
     });
   });
 
@@ -196,6 +211,7 @@ async function admit(
 
 /** Begins an operation, or returns the errors that it is refused with. */
 async function beginOperation(options: WebSocketOptions, extra: Extra, id: string, params: SubscribePayload) {
+  const { bytes } = extra;
   if (id.length > MAX_ID) {
     const message = `The id of an operation has at most ${MAX_ID} characters`;
     extra.socket.close(BAD_REQUEST, message);
@@ -211,7 +227,7 @@ async function beginOperation(options: WebSocketOptions, extra: Extra, id: strin
   extra.refusals = 0;
   extra.operations++;
   const request = new Request('http://gateway/graphql', { method: 'POST' }); // over GET there are no mutations
-  const state = Object.assign(requestState(request), { signal: extra.running.begin(id) });
+  const state = Object.assign(requestState(request), { signal: extra.running.begin(id), bytes });
   const prepared = await prepare(options, extra, params, request).catch((error: unknown) => [options.mask(error)]);
   if (!Array.isArray(prepared)) return prepared;
   extra.running.end(id);

@@ -20,15 +20,18 @@ import { type Caller, callerOf, openTestGateway, TEST_CONFIG } from '../setup/ga
 import { interrupted } from '../setup/interrupted.ts';
 import { StatementRecorder } from '../setup/recorder.ts';
 
+/** Its writers send as fast as they can. */
+const UNMETERED = { ...TEST_CONFIG, userRate: Number.POSITIVE_INFINITY } as Config;
+
 /** Another gateway on the same database, with a pool and queues of its own. */
 function another(db: TestDatabase) {
   const other = db.openAnother();
-  const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: TEST_CONFIG as Config });
+  const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: UNMETERED });
   atEnd(() => gateway.close());
   return { db: other, gateway, as: (caller: Caller) => callerOf(gateway, other, caller) };
 }
 
-const first = await openTestGateway();
+const first = await openTestGateway({ config: UNMETERED });
 const { db } = first;
 const second = another(db);
 const app = await first.caller();
@@ -186,7 +189,7 @@ describe('a revoked token', () => {
   test('a hint has the counter read at once, beside the readings twice a second', async () => {
     const recorder = new StatementRecorder();
     const other = db.openAnother({ observe: recorder.observe });
-    const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: TEST_CONFIG as Config });
+    const gateway = createGateway({ db: other, log: pino({ level: 'silent' }), config: UNMETERED });
     atEnd(() => gateway.close());
     for (let n = 0; n < 200; n++) void other.hints.publishRevocation(false);
     // In ten seconds the loop alone comes to twenty.

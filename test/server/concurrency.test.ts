@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 import type { Sql } from '../../src/db/sql.ts';
 import { atEnd } from '../setup/at-end.ts';
 import { type Caller, callerOf, gatewayOn, openTestGateway } from '../setup/gateway.ts';
+import { altered } from '../setup/interrupted.ts';
 import { listen as listenTo } from '../setup/listener.ts';
 import { writesNothing } from '../setup/rows.ts';
 import { listen, until } from '../setup/watch.ts';
@@ -23,7 +24,7 @@ function held(config: Parameters<typeof gatewayOn>[1] & object = {}) {
     if (statement.name.startsWith('groups_gid')) await new Promise<void>((resolve) => waiting.push(resolve));
     return db.query(statement, ...given);
   };
-  const holding = Object.assign(Object.create(db), { query: hold });
+  const holding = altered(db, { query: hold });
   const gateway = gatewayOn(holding, { ...config, config: { userRate: off, ...config.config } });
   const go = () => {
     const all = waiting.splice(0);

@@ -261,16 +261,25 @@ describe('a message', () => {
     socket.terminate();
   });
 
-  test('of pings of the transport that come together the last is answered', async () => {
-    const { socket } = await openSocket(await limited({}), caller.token);
-    const pongs: string[] = [];
-    socket.on('pong', (data) => pongs.push(String(data)));
+  test('is handled in a turn of its own, and in order, however long', async () => {
+    const { socket, messages } = await openSocket(await limited({}), caller.token);
+    let turns = 0;
+    let counting = true;
+    const count = () => {
+      turns++;
+      if (counting) setImmediate(count);
+    };
+    setImmediate(count);
     const { _socket: wire } = socket as unknown as { _socket: Socket };
-    wire.write(Buffer.concat(Array.from({ length: 1_000 }, (_, n) => frame(0x89, `${n}`))));
-    await vi.waitFor(() => expect(pongs.at(-1)).toBe('999'), { timeout: 10_000 });
-    expect(pongs.length).toBeLessThan(10);
-    socket.ping('alone');
-    await vi.waitFor(() => expect(pongs.at(-1)).toBe('alone'), { timeout: 10_000 });
+    wire.write(Buffer.concat(Array<Buffer>(1_000).fill(frame(0x81, PING))));
+    for (let n = 0; n < 10; n++) {
+      socket.send(JSON.stringify({ type: 'ping', payload: { n, x: 'x'.repeat(n % 3 === 0 ? 100_000 : 1) } }));
+    }
+    const payloads = () => messages.flatMap(({ payload }) => ((payload as { n?: number })?.n === undefined ? [] : [payload]));
+    await vi.waitFor(() => expect(payloads()).toHaveLength(10), { timeout: 10_000 });
+    counting = false;
+    expect(payloads()).toMatchObject(Array.from({ length: 10 }, (_, n) => ({ n })));
+    expect(turns).toBeGreaterThan(1_000);
     socket.terminate();
   });
 

@@ -158,6 +158,32 @@ describe('over a WebSocket and as server-sent events', () => {
   });
 });
 
+describe('lists whose length nobody knows before they are read', () => {
+  const history = (gid: string) => `{ group(gid: "${gid}") { changes(first: 3) {
+    edges { node { ... on MembersAdded { members { address } } } } } } }`;
+
+  test('cost what they usually have, and what they have besides is charged afterwards', async () => {
+    const { gateway, user } = await limited(1);
+    const server = await listenTo(gateway);
+    const post = async (gid: string) => {
+      const { status, json } = await server.send({
+        token: user.token,
+        headers: { 'X-Rollcall-Cost': '1' },
+        body: { query: history(gid) },
+      });
+      return [status, json.extensions?.cost];
+    };
+    // Two records of 1,000 members are more than 2,000 fields: 20 points, of which a bucket holds 10.
+    const [few, many] = [await groupOf(2), await groupOf(2_000)];
+    const cost = { fields: expect.any(Number), nodes: 3_004, lists: 1, points: 3 };
+    expect(await post(few)).toEqual([200, cost]);
+    expect(await post(few)).toEqual([200, cost]);
+    expect(await post(many)).toEqual([200, cost]);
+    // Refused before it is parsed, and priced.
+    expect(await post(few)).toEqual([429, undefined]);
+  });
+});
+
 describe('a snapshot', () => {
   const SNAPSHOT = `subscription ($gid: ID!) {
     groupChanges(gid: $gid, snapshot: true) { __typename ... on GroupSnapshot { page members { address } } } }`;

@@ -16,6 +16,7 @@ import {
 } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { OPERATION_LIMITS } from '../../src/config.ts';
+import { pointsBeyond } from '../../src/graphql/price/beyond.ts';
 import { type FieldPrice, priced } from '../../src/graphql/price/field-price.ts';
 import { priceOf, refusalOf } from '../../src/graphql/price/price.ts';
 import { WEIGHTS } from '../../src/graphql/price/weights.ts';
@@ -338,7 +339,20 @@ describe('points', () => {
       1 + 5 + 1,
       { a: Array(100).fill('x') },
     ],
+    // 10 records, each of which usually has 10 members, and may have 1,000.
+    [
+      '{ group(gid: "1") { changes(first: 10) { edges { node { ... on MembersAdded { members { address } } } } } } }',
+      1 + Math.floor((150 + 16 + 31 + 1 + 10 * (1 + 1 + 10)) / 100),
+    ],
   ])('%s', (query, points, variables) => {
     expect(price(query, variables).points).toBe(points);
+  });
+
+  test('what lists have besides what they usually have is found in the answer', () => {
+    const data = (members: number) => ({ a: { list: [{ members: Array(members).fill({ address: 'x' }), none: null }] } });
+    const price = { fields: 2_000, usualFields: 24 };
+    expect([119, 120, 320, 2_000].map((members) => pointsBeyond(price, data(members)))).toEqual([0, 1, 3, 19]);
+    expect(pointsBeyond({ fields: 24, usualFields: 24 }, data(320))).toBe(0);
+    expect(pointsBeyond(price, null)).toBe(0);
   });
 });

@@ -14,6 +14,8 @@ export interface FieldPrice {
    * has message types.
    */
   items?: Size | 'page' | 'messageTypes';
+  /** How many it usually has, where nobody knows before they are read: points are taken for these, and for more afterwards. */
+  usually?: number;
   /** Whether what it returns, or each item of that, is read from a row of its own: MAX_NODES. */
   nodes?: true;
   /** Whether it costs a statement of its own: MAX_LISTS. */
@@ -80,7 +82,7 @@ export const BY_MESSAGE_TYPE = priced({
 export const RIGHTS_OF_MEMBER = priced({ weight: WEIGHTS.rights });
 
 /** The message types of a group with a set of their own. */
-export const MESSAGE_TYPES = priced({ items: 'messageTypes', weight: WEIGHTS.loaded });
+export const MESSAGE_TYPES = priced({ items: 'messageTypes', usually: 10, weight: WEIGHTS.loaded });
 
 /** The input of a mutation that writes members. */
 export const WRITES_MEMBERS = priced({

@@ -185,13 +185,17 @@ const leafWeight = ({ name }: GraphQLNamedType) => (name === 'DateTime' ? WEIGHT
 /** What a field comes to with what is selected of it. */
 function amountOf({ price, isList, isWrite, bytes, leaf }: Own, below: Amount, size: (size?: Size) => number): Amount {
   const items = price.items === undefined || price.items === 'page' ? 1 : size(price.items);
+  const usually = Math.min(items, price.usually ?? items);
   const leaves = leaf ? (isList ? items : 1) : 0;
+  const one = 1 + size(price.weight) + (leaf?.weight ?? 0);
+  const leafItem = leaf && isList ? WEIGHTS.leaf : 0;
   const itself = volume({
-    fields: 1 + size(price.weight) + (leaf?.weight ?? 0) + (isList ? leaves * WEIGHTS.leaf : 0),
+    fields: one + items * leafItem,
+    usualFields: one + usually * leafItem,
     nodes: price.nodes ? items : 0,
     bytes: bytes + (leaf && leaves > 0 ? leaf.bytes * leaves : 0),
   });
-  const selected = isList ? plus(itself, below.once, items) : plus(plus(itself, below.once), below.each, items);
+  const selected = isList ? plus(itself, below.once, items, usually) : plus(plus(itself, below.once), below.each, items);
   return {
     ...(price.items === 'page' ? { once: itself, each: below.once } : { once: selected, each: NOTHING.each }),
     lists: below.lists + Number(price.list ?? false),

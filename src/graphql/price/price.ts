@@ -25,14 +25,16 @@ export interface Price {
   lists: number;
   /**
    * 1, 1 for every 100 fields, 5 for each write and 1 for every 100 addresses that it writes. To start a subscription costs 1:
-   * what it delivers is only known later.
+   * what it delivers is only known later. Taken for `usualFields`; beyond.ts has the rest.
    */
   points: number;
+  /** The same as `fields`, where lists whose length nobody knows before they are read are as long as they usually are. */
+  usualFields: number;
   /** The most bytes of its answer. */
   bytes: number;
 }
 
-const FIELDS_A_POINT = 100;
+export const FIELDS_A_POINT = 100;
 const POINTS_A_WRITE = 5;
 
 /** What an operation may be priced by. */
@@ -70,13 +72,16 @@ export function priceOf({ schema, document, operationName, variableValues, messa
 }
 
 function toPrice({ once, lists, writes, depth, points }: Amount): Price {
-  const fields = Math.ceil(once.fields) + lists * WEIGHTS.statement;
+  const statements = lists * WEIGHTS.statement;
+  const fields = Math.ceil(once.fields) + statements;
+  const usualFields = Math.ceil(once.usualFields) + statements;
   return {
     fields,
+    usualFields,
     nodes: once.nodes,
     depth,
     lists: lists + writes,
-    points: 1 + Math.floor(fields / FIELDS_A_POINT) + writes * POINTS_A_WRITE + points,
+    points: 1 + Math.floor(usualFields / FIELDS_A_POINT) + writes * POINTS_A_WRITE + points,
     bytes: once.bytes,
   };
 }

@@ -3,8 +3,9 @@ import { type DocumentNode, Kind, type OperationDefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../access/viewer.ts';
 import { unauthenticated } from '../../graphql/errors.ts';
+import type { Price } from '../../graphql/price/price.ts';
 import { closeAfter } from '../end-after-body.ts';
-import type { Cost, Entrant } from '../rates/gate.ts';
+import type { Entrant } from '../rates/gate.ts';
 import type { Strangers } from '../strangers.ts';
 import { rootSelections } from './root-selections.ts';
 
@@ -12,7 +13,7 @@ import { rootSelections } from './root-selections.ts';
 export interface RequestState extends Entrant {
   /** Whether it came so far as to be parsed. */
   read?: true;
-  price?: Cost;
+  price?: Price;
 }
 
 const states = new WeakMap<Request, RequestState>();

@@ -1,5 +1,6 @@
 import type { ExecutionArgs } from 'graphql';
 import { isPromise, type Plugin } from 'graphql-yoga';
+import { pointsBeyond } from '../../graphql/price/beyond.ts';
 import { type Gate, rateFields } from '../rates/gate.ts';
 import { requestState } from './authentication.ts';
 
@@ -15,7 +16,12 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
     return (args) => {
       const { request } = args.contextValue as { request: Request };
       const state = requestState(request);
-      const { price = { points: 1, fields: 0 } } = state;
+      const { price = { points: 1, fields: 0, usualFields: 0 }, viewer } = state;
+      const settle = (result: Result): Result => {
+        const points = viewer ? pointsBeyond(price, (result as { data?: unknown }).data) : 0;
+        if (viewer && points > 0) void gate.charge(viewer, points);
+        return result;
+      };
       state.signal ??= request.signal;
       let entered: ReturnType<Gate['enter']>;
       try {
@@ -23,8 +29,8 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
       } catch (error) {
         return refusal<Result>(error);
       }
-      if (!isPromise(entered)) return runUntilOver(run, args, entered);
-      return entered.then((leave) => runUntilOver(run, args, leave), refusal<Result>);
+      const runWith = (leave: () => void) => runUntilOver(run, args, leave, settle);
+      return isPromise(entered) ? entered.then(runWith, refusal<Result>) : runWith(entered);
     };
   }
   return {
@@ -47,7 +53,12 @@ export function useRates(gate: Gate, mask: (error: unknown) => Error): Plugin {
 }
 
 /** Runs an operation, and calls `leave` when it is over. What is at hand is not made to wait. */
-function runUntilOver<Result>(run: Run<Result>, args: ExecutionArgs, leave: () => void): Promise<Result> | Result {
+function runUntilOver<Result>(
+  run: Run<Result>,
+  args: ExecutionArgs,
+  leave: () => void,
+  settle: (result: Result) => Result,
+): Promise<Result> | Result {
   let result: Promise<Result> | Result;
   try {
     result = run(args);
@@ -55,7 +66,7 @@ function runUntilOver<Result>(run: Run<Result>, args: ExecutionArgs, leave: () =
     leave();
     throw error;
   }
-  if (isPromise(result)) return result.finally(leave);
+  if (isPromise(result)) return result.then(settle).finally(leave);
   leave();
-  return result;
+  return settle(result);
 }

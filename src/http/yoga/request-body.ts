@@ -7,6 +7,7 @@ import { limitExceeded } from '../../graphql/limits.ts';
 import { hasMoreValues } from '../../model/json.ts';
 import { type Bodies, BodyBrokenError, BodyRefusedError } from '../bodies.ts';
 import { bodyOf } from '../endpoint.ts';
+import { turnToParse } from '../turn-to-parse.ts';
 import { requestState } from './authentication.ts';
 
 interface ServerContext {
@@ -49,6 +50,7 @@ export function useRequestBody(
           if (whole.method !== 'POST') return await requestParser(whole);
           const text = await textOf(whole, serverContext);
           requestState(whole).bytes = text.length;
+          await turnToParse(text);
           return await requestParser({ text: async () => text, json: async () => parsed(text) } as Request);
         } catch (error) {
           serverContext.req?.resume(); // what still comes is dropped, so that the caller gets the answer
