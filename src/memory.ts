@@ -45,7 +45,8 @@ export function startGivingBack(every = EVERY): void {
     if (process.memoryUsage().heapUsed < SMALL) collect({ type: 'major', flavor: 'last-resort' });
     left = process.memoryUsage.rss();
   };
-  setInterval(() => void look(), every).unref();
+  // Memory that is not given back is no reason to end.
+  setInterval(() => void look().catch(() => {}), every).unref();
 }
 
 /** Milliseconds: of this thread's CPU so far, and of the clock. */

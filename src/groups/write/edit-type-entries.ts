@@ -160,11 +160,11 @@ export async function editTypeEntries(write: GroupWrite, edit: MembersEdit, limi
   const found = await findMemberEntries(write, messageType, [...named, ...edit.remove]);
   const { counts, dropped, put } = planEntries(edit, found);
   write.demand([...dropped, ...put].reduce((needs, [, , , , rights]) => addNeeds(needs, needsToChangeEntry(rights)), NO_NEEDS));
-  write.begin();
 
   // Where one of them has an entry, the message type is not new.
   const isNew = counts.added > 0 && counts.updated + counts.removed + counts.unchanged === 0;
   if (isNew) await checkTypes(write, messageType, limits);
+  write.begin();
 
   const { appId, gid, tx, at, head } = write;
   for await (const slice of slices(dropped)) {
