@@ -12,6 +12,8 @@ import { loggedError } from './http/logged-error.ts';
 import { startGivingBack } from './memory.ts';
 import { type OpenedDatabase, openConfiguredDatabase } from './open-database.ts';
 
+/** How many connections may wait to be taken; the system may have a lower limit. A client beyond it tries again after a second. */
+const BACKLOG = 4_096;
 const STOP_WITHIN = 25_000;
 const ORPHANED_WITHIN = 250;
 const IDLE_CHECK = 50;
@@ -85,7 +87,7 @@ function listen(server: Server, { port, host }: Config): Promise<void> {
       const reason = reasons[error.code ?? ''];
       reject(reason ? new ConfigError(reason) : error);
     });
-    server.listen(port, host, resolve);
+    server.listen({ port, host, backlog: BACKLOG }, resolve);
   });
 }
 
