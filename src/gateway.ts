@@ -70,7 +70,7 @@ export function createGateway({ db, log, config: given }: GatewayDeps): Gateway 
       graphql,
       notFound: createNotFound(log),
     },
-    { bodyChunks: config.bodyChunks, strangers },
+    strangers,
   );
   return {
     fetch,

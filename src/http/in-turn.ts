@@ -1,9 +1,10 @@
 import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
+import { beginInTurn } from './few-a-turn.ts';
 
 /**
- * Has the requests of a connection handled one after the other. Node hands over all that it has read, and the answers can
- * only go out in order.
+ * Has the requests of a connection handled one after the other, and of all connections a few in a turn of the event loop. Node
+ * hands over all that it has read, and the answers can only go out in order.
  * @param most how many may wait; the connection is cut when there are more
  */
 export function inTurn(listener: RequestListener, most: number): RequestListener {
@@ -13,7 +14,9 @@ export function inTurn(listener: RequestListener, most: number): RequestListener
     const { socket } = req;
     const handle = () => {
       res.once('close', next);
-      listener(req, res);
+      beginInTurn(socket.remoteAddress ?? '', () => {
+        if (!res.closed) listener(req, res);
+      });
     };
     const next = () => {
       const first = socket.writable ? waiting.get(socket)?.shift() : undefined;

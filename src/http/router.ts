@@ -1,5 +1,3 @@
-import type { Limits } from '../config.ts';
-import { cutCrumbs } from './bodies.ts';
 import { createEndpoint, type Endpoint, plain } from './endpoint.ts';
 import { withRequestId } from './request-id.ts';
 import type { Strangers } from './strangers.ts';
@@ -11,10 +9,6 @@ export interface Endpoints {
   ops: Endpoint | undefined;
   graphql: Endpoint;
   notFound: Endpoint;
-}
-
-export interface RouterOptions extends Pick<Limits, 'bodyChunks'> {
-  strangers: Strangers;
 }
 
 const ROUTES: ReadonlyMap<string, keyof Endpoints> = new Map([
@@ -39,11 +33,10 @@ const TOO_MANY = createEndpoint(() => {
 });
 
 /** Has each request handled under its id, by the endpoint of its path, which has to be exact. */
-export function createRouter(endpoints: Endpoints, { bodyChunks, strangers }: RouterOptions): Endpoint {
+export function createRouter(endpoints: Endpoints, strangers: Strangers): Endpoint {
   const at = (path: string) => endpoints[ROUTES.get(path) ?? 'notFound'] ?? endpoints.notFound;
   return {
     listener(req, res) {
-      cutCrumbs(req, bodyChunks);
       const url = req.url ?? '';
       const wellFormed = URL.canParse(`http://${req.headers.host || 'gateway'}${url}`);
       const few = strangers.requested(req, (leave) => res.once('close', leave));

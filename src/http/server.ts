@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../config.ts';
 import { boundBacklog } from './backlog.ts';
+import { cutCrumbs } from './bodies.ts';
 import { inTurn } from './in-turn.ts';
 import { attachWebSocket, type WebSocketOptions } from './websocket.ts';
 
@@ -59,10 +60,11 @@ export function createServers({ listener, eventStreams, ...options }: ServersOpt
     createServer() {
       // Other upgrades are offers that a server may pass over, such as that of HTTP/2 which Java's client makes each time.
       const shouldUpgradeCallback = (req: IncomingMessage) => /^websocket$/i.test(req.headers.upgrade ?? '');
-      const server = createServer(
-        { shouldUpgradeCallback, ...serverLimits(options.config) },
-        inTurn(listener, options.config.pipelined),
-      );
+      const handle = inTurn(listener, options.config.pipelined);
+      const server = createServer({ shouldUpgradeCallback, ...serverLimits(options.config) }, (req, res) => {
+        cutCrumbs(req, options.config.bodyChunks);
+        handle(req, res);
+      });
       server.prependListener('connection', (socket: Socket) => {
         if (!options.strangers.connected(socket)) refuse(socket);
       });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../src/config.ts';
@@ -29,6 +30,45 @@ async function exchange(port: number, text: string): Promise<string> {
 }
 
 const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+
+describe('requests of many connections', () => {
+  test('begin a few in a turn of the event loop, and in turn by address', async () => {
+    const begun: { address: string | undefined; turn: number }[] = [];
+    let turn = 0;
+    let counting = true;
+    const count = () => {
+      turn++;
+      if (counting) nextTurn(count);
+    };
+    nextTurn(count);
+    const server = createServer(
+      inTurn((req, res) => {
+        begun.push({ address: req.socket.remoteAddress, turn });
+        res.end();
+      }, 500),
+    ).listen(0, '127.0.0.1');
+    atEnd(() => server.close());
+    let taken = 0;
+    server.on('connection', () => taken++);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const open = async (localAddress: string) => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress }).on('error', () => {});
+      atEnd(() => socket.destroy());
+      await once(socket, 'connect');
+      return socket;
+    };
+    const many = await Promise.all(Array.from({ length: 100 }, () => open('127.0.0.1')));
+    const other = await open('127.0.0.2');
+    await expect.poll(() => taken).toBe(101); // one in a turn
+    for (const socket of [...many, other]) socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await expect.poll(() => begun.length).toBe(101);
+    counting = false;
+    const inOneTurn = Map.groupBy(begun, ({ turn }) => turn);
+    expect(Math.max(...[...inOneTurn.values()].map(({ length }) => length))).toBeLessThanOrEqual(4);
+    expect(begun.findIndex(({ address }) => address === '127.0.0.2')).toBeLessThan(20);
+  });
+});
 
 describe('requests of one connection', () => {
   /** How many were handled, and at once at most, when so many are sent together. */
