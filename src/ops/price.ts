@@ -1,24 +1,16 @@
 import type { GroupEditMembersInput, GroupSetInput } from '../groups/input/operation-input.ts';
+import { ADDRESSES_A_POINT, type Cost, POINTS_A_WRITE, ROWS_A_POINT } from '../model/points.ts';
 
-/** What an op costs, as `graphql/price/` has it of the same operation. */
-export interface OpCost {
-  points: number;
-  fields: number;
-}
-
-const ROWS_A_POINT = 100;
 /** What a row of an answer has, about. */
 const FIELDS_A_ROW = 18;
-const POINTS_A_WRITE = 5;
-const ADDRESSES_A_POINT = 100;
 
 /** Of a read: 1 point, and 1 for every 100 rows that are asked for. */
-export function reading(rows = 0): OpCost {
+export function reading(rows = 0): Cost {
   return { points: 1 + Math.floor(rows / ROWS_A_POINT), fields: rows * FIELDS_A_ROW };
 }
 
 /** Of a write: 5 more, and 1 for every 100 addresses that it writes. */
-export function writing(addresses = 0): OpCost {
+export function writing(addresses = 0): Cost {
   return { points: 1 + POINTS_A_WRITE + Math.floor(addresses / ADDRESSES_A_POINT), fields: 0 };
 }
 

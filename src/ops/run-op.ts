@@ -1,9 +1,9 @@
 import { databaseOf, type Viewer } from '../access/viewer.ts';
 import type { Database } from '../db/client.ts';
 import type { GroupLimits } from '../model/group.ts';
+import type { Cost } from '../model/points.ts';
 import { badToken, failureOf, type OpCode, OpError } from './codes.ts';
 import { ENVELOPE, parameterAt, readField } from './fields.ts';
-import type { OpCost } from './price.ts';
 import { OPS, requireScopes } from './table.ts';
 import { readWire, type Wire } from './wire.ts';
 
@@ -15,7 +15,7 @@ export interface OpDeps {
   /** The viewer of an Authorization header's value. */
   authenticate: (authorization: string) => Promise<Viewer | null>;
   /** Waits until an op of this cost may run, and gives what is to be called when it is over. */
-  enter: (viewer: Viewer, cost: OpCost) => Promise<() => void>;
+  enter: (viewer: Viewer, cost: Cost) => Promise<() => void>;
   /** Aborted when the client does not wait for the answer any longer. */
   signal?: AbortSignal;
 }
@@ -83,7 +83,7 @@ async function run({ db, ...deps }: OpDeps, wire: Wire, outcome: Outcome): Promi
   outcome.viewer = viewer;
   requireScopes(op, viewer);
   let leave: (() => void) | undefined;
-  const begin = async (cost: OpCost) => {
+  const begin = async (cost: Cost) => {
     leave = await deps.enter(viewer, cost);
     return databaseOf(db, viewer, deps.signal);
   };

@@ -11,17 +11,18 @@ import { deleteUser } from '../groups/write/delete-user.ts';
 import { GroupNotFoundError } from '../model/errors.ts';
 import { readGid } from '../model/gid.ts';
 import type { Group, GroupLimits } from '../model/group.ts';
+import type { Cost } from '../model/points.ts';
 import { OpError, wrong } from './codes.ts';
 import { countOf, gidOf, groupAddInput, groupEditMembersInput, groupSetInput, needed, wantedUsers } from './decode.ts';
 import { groupOnWire, memberOnWire, userOnWire } from './encode.ts';
 import { AFTER, GID, nameOf, readField, readFields, USER } from './fields.ts';
-import { addressesOf, type OpCost, reading, writing } from './price.ts';
+import { addressesOf, reading, writing } from './price.ts';
 import type { Wire } from './wire.ts';
 
 export interface OpContext {
   viewer: Viewer;
   /** The database, once an op of this cost may run. */
-  begin(cost: OpCost): Promise<Database>;
+  begin(cost: Cost): Promise<Database>;
   limits: GroupLimits;
 }
 

@@ -1,4 +1,5 @@
 import { tokenKey, type Viewer } from '../../access/viewer.ts';
+import { ROWS_A_POINT } from '../../model/points.ts';
 import type { Subscriber } from './subscriber.ts';
 
 export interface SnapshotLimits {
@@ -19,9 +20,6 @@ interface Waiting {
 
 /** Charges a token for members that were read. Gives for how many milliseconds it may read no more. */
 export type ChargeSnapshot = (viewer: Viewer, points: number) => Promise<number>;
-
-/** Members, or groups, for a point. */
-const MEMBERS_A_POINT = 100;
 
 /** Has snapshots read a few at a time: each page costs statements, and stays in memory until its client took it. */
 export class SnapshotTurns {
@@ -58,8 +56,8 @@ export class SnapshotTurns {
       if (!holds) return;
       for await (const page of pages) {
         unpaid += sizeOf(page);
-        const points = Math.floor(unpaid / MEMBERS_A_POINT);
-        unpaid -= points * MEMBERS_A_POINT;
+        const points = Math.floor(unpaid / ROWS_A_POINT);
+        unpaid -= points * ROWS_A_POINT;
         const rest = points > 0 ? await this.#charge(subscriber.viewer, points) : 0;
         const idle = setTimeout(leave, PASSED_ON_AFTER);
         try {

@@ -1,4 +1,5 @@
-import { FIELDS_A_POINT, type Price } from './price.ts';
+import { FIELDS_A_POINT } from '../../model/points.ts';
+import type { Price } from './price.ts';
 
 /**
  * The points that an answer is worth besides those of the price, where lists turned out longer than they usually are: 1 for every

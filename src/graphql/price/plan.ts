@@ -15,6 +15,7 @@ import {
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
+import { ADDRESSES_A_POINT } from '../../model/points.ts';
 import { type Amount, dearest, NOTHING, plus, sum, volume } from './amount.ts';
 import { leafBytes, nameBytes } from './bytes.ts';
 import type { FieldPrice, Size } from './field-price.ts';
@@ -29,7 +30,6 @@ interface Term {
 }
 
 const FREE: Term = { amount: NOTHING, varies: false };
-const ADDRESSES_A_POINT = 100;
 
 /**
  * How the price of an operation is worked out, made once for a valid document. What does not depend on the variables is

@@ -1,5 +1,6 @@
 import { type DocumentNode, type GraphQLError, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
 import { GROUP_LIMITS } from '../../model/group.ts';
+import { FIELDS_A_POINT, POINTS_A_WRITE } from '../../model/points.ts';
 import { limitExceeded } from '../limits.ts';
 import type { Amount } from './amount.ts';
 import { Plan } from './plan.ts';
@@ -33,9 +34,6 @@ export interface Price {
   /** The most bytes of its answer. */
   bytes: number;
 }
-
-export const FIELDS_A_POINT = 100;
-const POINTS_A_WRITE = 5;
 
 /** What an operation may be priced by. */
 export interface Operation {

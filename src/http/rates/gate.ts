@@ -3,16 +3,11 @@ import type { Logger } from 'pino';
 import { tokenKey, type Viewer } from '../../access/viewer.ts';
 import type { Limits } from '../../config.ts';
 import { OverloadedError, RateLimitedError } from '../../model/errors.ts';
+import type { Cost } from '../../model/points.ts';
 import { BURST_SECONDS, type Policy, type Taken } from './bucket.ts';
 import type { Buckets } from './buckets.ts';
 import { Pressure } from './pressure.ts';
 import { Turns } from './turns.ts';
-
-/** What an operation costs, known before it runs. */
-export interface Cost {
-  points: number;
-  fields: number;
-}
 
 /** Who wants an operation to run. */
 export interface Entrant {

@@ -86,16 +86,11 @@ export class Turns {
    */
   enter(turn: Turn): (() => void) | Promise<() => void> {
     const { key, limit, fields } = turn;
-    let token = this.#tokens.get(key);
-    if (!token) {
-      token = { key, limit, running: 0, waiting: [], bytes: 0 };
-      this.#tokens.set(key, token);
-    }
-    if (this.#ready.size === 0 && token.running < limit && token.waiting.length === 0 && this.#hasRoom()) {
-      return this.#begin(token, fields);
-    }
-    this.check(turn);
-    return this.#wait(token, turn);
+    const token = this.#tokens.get(key) ?? { key, limit, running: 0, waiting: [], bytes: 0 };
+    const now = this.#ready.size === 0 && token.running < limit && token.waiting.length === 0 && this.#hasRoom();
+    if (!now) this.check(turn);
+    this.#tokens.set(key, token);
+    return now ? this.#begin(token, fields) : this.#wait(token, turn);
   }
 
   #wait(token: Token, { fields, bytes, signal }: Turn): Promise<() => void> {
